@@ -1,0 +1,128 @@
+"""The limits of an account: dated editions, and what an app states of its own.
+
+Source: https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-limits.html
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from difflib import get_close_matches
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from ..errors import QuotaError
+
+DEFAULT_EDITION = "developer-guide"
+
+
+@dataclass(frozen=True, slots=True)
+class Quotas:
+    """What an account allows in a region.
+
+    Attributes:
+        edition: The edition that the values come from where the app states none of its own.
+        source: The page of the edition.
+        concurrent_tuning_jobs: Tuning jobs at the same time.
+        hyperparameters: Hyperparameters that a tuning job searches.
+        hyperparameters_count_categorical_values: Whether every value of a categorical one counts as one.
+        categorical_values: Values of one categorical hyperparameter.
+        metric_definitions: Metrics of a tuning job.
+        parallel_training_jobs: Training jobs of a tuning job at the same time.
+        training_jobs: Training jobs of a tuning job in all.
+        tuning_job_runtime_in_seconds: Longest run of a tuning job.
+        training_job_runtime_in_seconds: Longest run of a training job.
+        channels: Channels of a training job definition.
+        warm_start_parents: Parents of a warm start.
+        instances_per_type: Training instances of any one type; None when it is not known.
+        instances_total: Training instances of all types; None when it is not known.
+        instances: Training instances of single types, over `instances_per_type`.
+        stated: The names that the app has stated.
+    """
+
+    edition: str
+    source: str
+    concurrent_tuning_jobs: int
+    hyperparameters: int
+    hyperparameters_count_categorical_values: bool
+    categorical_values: int
+    metric_definitions: int
+    parallel_training_jobs: int
+    training_jobs: int
+    tuning_job_runtime_in_seconds: int
+    training_job_runtime_in_seconds: int
+    channels: int
+    warm_start_parents: int
+    instances_per_type: int | None
+    instances_total: int | None
+    instances: Mapping[str, int] = field(default_factory=dict)
+    stated: frozenset[str] = frozenset()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The values by name, for printing."""
+        return {**asdict(self), "stated": sorted(self.stated)}
+
+
+@cache
+def edition(name: str = DEFAULT_EDITION) -> Quotas:
+    """The quotas of an edition.
+
+    Raises:
+        QuotaError: There is no such edition.
+    """
+    known = _editions()
+    if name not in known:
+        raise QuotaError(f"edition must be one of {', '.join(known)}, got {name!r}")
+    return Quotas(edition=name, source=known[name]["source"], **known[name]["values"])
+
+
+def edition_names() -> tuple[str, ...]:
+    """The names of the editions, the default one first."""
+    return tuple(_editions())
+
+
+def state(values: Mapping[str, Any] | str | None) -> Quotas:
+    """The quotas that an app states: an edition's name, or a mapping of single values with an `edition` beside them.
+
+    This is the form of cdk.json's context `hpo:quotas`, of a `--quotas` file and of the Python argument:
+    `{"edition": "aws-2026", "parallel_training_jobs": 100, "instances": {"ml.m5.xlarge": 200}}`.
+
+    Raises:
+        QuotaError: An edition or quota is unknown, or a value is not a whole number of at least 0.
+    """
+    if values is None or isinstance(values, str):
+        return edition(values or DEFAULT_EDITION)
+    if not isinstance(values, Mapping):
+        raise QuotaError(f"quotas must be an edition's name or a mapping of quotas, got {values!r}")
+    stated = dict(values)
+    base = edition(stated.pop("edition", DEFAULT_EDITION))
+    allowed = {item.name: item for item in fields(Quotas) if item.name not in {"edition", "source", "stated"}}
+    for name, value in stated.items():
+        if name not in allowed:
+            close = get_close_matches(str(name), allowed, n=1)
+            hint = f"; did you mean {close[0]}?" if close else f"; known: {', '.join(allowed)}"
+            raise QuotaError(f"there is no quota {name!r}{hint}")
+        _check_value(name, value)
+    return replace(base, **stated, stated=frozenset(stated))
+
+
+def _check_value(name: str, value: Any) -> None:
+    if name == "hyperparameters_count_categorical_values":
+        if not isinstance(value, bool):
+            raise QuotaError(f"{name} must be true or false, got {value!r}")
+        return
+    if name == "instances":
+        if not isinstance(value, Mapping):
+            raise QuotaError(f"instances must be a mapping from instance types to numbers, got {value!r}")
+        for instance_type, number in value.items():
+            _check_value(f"instances.{instance_type}", number)
+        return
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise QuotaError(f"{name} must be a whole number of at least 0, got {value!r}")
+
+
+@cache
+def _editions() -> dict[str, Any]:
+    text = resources.files(__package__).joinpath("data/editions.json").read_text(encoding="utf-8")
+    editions: dict[str, Any] = json.loads(text)["editions"]
+    return editions

@@ -1,0 +1,145 @@
+"""What makes a declaration right: rules with id, title, reason and source, and the check that runs them."""
+
+from collections.abc import Iterable, Mapping
+from importlib import import_module
+from typing import Any
+
+from ..errors import HpoError
+from ..quotas import Quotas, state
+from ..spec.declaration import Declaration, Form
+from .finding import Finding, Severity
+from .job import Job
+from .registry import Problem, Rule, rules
+
+__all__ = ["Finding", "Rule", "Severity", "check", "rules"]
+
+# One module a section of the catalogue, in its order. The shapes come first: the others can rely on them.
+_MODULES = ("shape", "job_rules", "strategy", "hyperparameters", "algorithm", "data", "resources", "warm_start")
+
+Declared = Any  # a TuningJobSpec, a Declaration or a request; typed so that a check loads no models
+
+
+def load_rules() -> None:
+    """Import the modules that register rules."""
+    for module in _MODULES:
+        import_module(f".{module}", __name__)
+
+
+def check(spec: Declared | Iterable[Declared], quotas: Quotas | Mapping[str, Any] | str | None = None) -> list[Finding]:
+    """Check declarations against every rule.
+
+    Args:
+        spec: A `TuningJobSpec`, a request of CreateHyperParameterTuningJob, a `Declaration`, or several of them,
+            which are then also checked together.
+        quotas: The account's quotas: an edition's name, or single values with an edition beside them. The edition
+            developer-guide without it.
+
+    Returns:
+        All findings of all jobs, in the order of the files.
+
+    Raises:
+        QuotaError: `quotas` names an unknown edition or quota.
+    """
+    stated = quotas if isinstance(quotas, Quotas) else state(quotas)
+    jobs = [Job(declaration, stated) for declaration in _declarations(spec)]
+    findings = [finding for job in jobs for finding in _check_job(job)]
+    for rule in rules().values():
+        if rule.check_all is not None:
+            findings += [_finding(rule, job, problem) for job, problem in _guarded_all(rule, jobs)]
+    return sorted(_once(findings), key=_order)
+
+
+def _once(findings: Iterable[Finding]) -> Iterable[Finding]:
+    """Leave out repeats: a fault in defaults, or in a definition that others clone, stands in the file once."""
+    seen: set[Any] = set()
+    for finding in findings:
+        place = (finding.file, finding.line, finding.column) if finding.line else (finding.job, finding.path)
+        key = (finding.rule, place, finding.message)
+        if key not in seen:
+            seen.add(key)
+            yield finding
+
+
+def _declarations(spec: Declared | Iterable[Declared]) -> list[Declaration]:
+    if isinstance(spec, Declaration):
+        return [spec]
+    if isinstance(spec, Mapping):
+        return [Declaration(request=dict(spec), form=Form.REQUEST)]
+    if hasattr(spec, "to_request"):
+        origin = getattr(spec, "_origin", None)
+        return [origin if isinstance(origin, Declaration) else Declaration(request=spec.to_request())]
+    if isinstance(spec, Iterable) and not isinstance(spec, str | bytes):
+        return [declaration for item in spec for declaration in _declarations(item)]
+    raise HpoError(f"check takes a TuningJobSpec, a request or several of them, got {type(spec).__name__}")
+
+
+def _check_job(job: Job) -> Iterable[Finding]:
+    broken: set[Any] = set()
+    for rule in rules().values():
+        for problem in _guarded(rule, job):
+            # A value of the wrong shape has its finding; what other rules make of it would be a cascade.
+            if problem.path in broken and rule.id != "shape":
+                continue
+            if rule.id == "shape" and problem.severity is not Severity.UNKNOWN:
+                broken.add(problem.path)
+            yield _finding(rule, job, problem)
+    for fault in job.declaration.faults:
+        yield Finding(
+            rule="shape",
+            severity=Severity.ERROR,
+            path=fault.origin.path,
+            message=fault.message,
+            fix=fault.fix,
+            source=rules()["shape"].source,
+            job=job.declaration.name,
+            file=job.declaration.file,
+            line=fault.origin.line or None,
+            column=fault.origin.column or None,
+        )
+
+
+def _guarded(rule: Rule, job: Job) -> list[Problem]:
+    if rule.check is None:
+        return []
+    try:
+        return list(rule.check(job))
+    except Exception as error:  # a rule that crashes must not hide what the others find
+        return [_crash(rule, error)]
+
+
+def _guarded_all(rule: Rule, jobs: list[Job]) -> list[tuple[Job, Problem]]:
+    if rule.check_all is None or not jobs:
+        return []
+    try:
+        return list(rule.check_all(jobs))
+    except Exception as error:
+        return [(jobs[0], _crash(rule, error))]
+
+
+def _crash(rule: Rule, error: Exception) -> Problem:
+    return Problem(
+        (),
+        f"the rule {rule.id} failed on this declaration with {type(error).__name__}: {error}",
+        "report the declaration to the library's maintainers; the other rules were checked",
+        Severity.ERROR,
+    )
+
+
+def _finding(rule: Rule, job: Job, problem: Problem) -> Finding:
+    origin = job.declaration.origin(problem.path)
+    return Finding(
+        rule=rule.id,
+        severity=problem.severity or rule.severity,
+        path=origin.path,
+        message=problem.message,
+        fix=problem.fix,
+        source=rule.source,
+        job=job.declaration.name,
+        file=job.declaration.file,
+        line=origin.line or None,
+        column=origin.column or None,
+    )
+
+
+def _order(finding: Finding) -> tuple[str, int, int, str]:
+    return (finding.file or "", finding.line or 0, finding.column or 0, finding.path)

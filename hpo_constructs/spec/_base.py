@@ -1,0 +1,57 @@
+"""What all models of the declaration share."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from .names import snake_name
+from .shapes import shape_model
+
+# The CDK encodes a numeric token as a float near -1.9e289; every comparison with it goes wrong silently.
+_NUMERIC_TOKENS_BELOW = -1e288
+
+
+def is_numeric_token(value: Any) -> bool:
+    """Whether a value is a number that stands for one known only at deployment."""
+    return isinstance(value, float) and value < _NUMERIC_TOKENS_BELOW
+
+
+def _api_names() -> dict[str, str]:
+    return {snake_name(member): member for shape in shape_model().shapes.values() for member in shape.members or ()}
+
+
+_API_NAMES = _api_names()
+
+
+class SpecModel(BaseModel):
+    """Base of the models: frozen, no unknown fields, the API's names as aliases."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        populate_by_name=True,
+        alias_generator=lambda field: _API_NAMES.get(field, field),
+        ser_json_inf_nan="constants",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_numeric_tokens(cls, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            for name, item in value.items():
+                if is_numeric_token(item):
+                    raise ValueError(
+                        f"{name} is a numeric CDK token; numbers must be known at synthesis, "
+                        "because no limit can be checked on a token: give a plain number"
+                    )
+        return value
+
+
+def plain_text(value: Any) -> Any:
+    """Numbers and booleans as SageMaker's text form of hyperparameters; anything else as it is."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    return value
