@@ -1,0 +1,61 @@
+"""AWS CDK constructs for Amazon SageMaker hyperparameter tuning.
+
+Names load on first use: `check` starts no Node, as `import aws_cdk` would, and loads no AWS client.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import stacks
+    from .cdk import TuningFragment, TuningJob
+    from .documents import load
+    from .rules import Finding, Severity, check
+    from .spec import (
+        CategoricalParameter,
+        ContinuousParameter,
+        IntegerParameter,
+        TrainingJobDefinition,
+        TuningJobSpec,
+    )
+
+__all__ = [
+    "CategoricalParameter",
+    "ContinuousParameter",
+    "Finding",
+    "IntegerParameter",
+    "Severity",
+    "TrainingJobDefinition",
+    "TuningFragment",
+    "TuningJob",
+    "TuningJobSpec",
+    "check",
+    "load",
+    "stacks",
+]
+
+_HOME = {
+    "CategoricalParameter": "spec",
+    "ContinuousParameter": "spec",
+    "Finding": "rules",
+    "IntegerParameter": "spec",
+    "Severity": "rules",
+    "TrainingJobDefinition": "spec",
+    "TuningFragment": "cdk",
+    "TuningJob": "cdk",
+    "TuningJobSpec": "spec",
+    "check": "rules",
+    "load": "documents",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "stacks":
+        return import_module(".stacks", __name__)
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOME[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,7 +1,7 @@
 """The team template: tuning jobs in YAML for people, in snake_case, with short forms where they cannot be misread.
 
 A file declares one job at its top level, or several under `tuning_jobs`. Beside them stand `defaults`, which hold for
-every job of the file, and `local`, which only local runs read. Short forms:
+every job of the file, `quotas`, which the account allows, and `local`, which only local runs read. Short forms:
 
 - `hyperparameter_ranges`, `tags`, `metric_definitions` and `input_data_config` as mappings from names;
 - `s3_uri`, `s3_data_type` and `s3_data_distribution_type` of a channel without the levels around them;
@@ -9,9 +9,11 @@ every job of the file, and `local`, which only local runs read. Short forms:
 - `clone: NAME` in a definition takes over the definition of that name, with the changes that stand beside it.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
-from ..errors import DocumentError
+from ..errors import DocumentError, QuotaError
+from ..quotas import state
 from ..spec.declaration import CONFIG, Declaration, Fault, Form, Origin, Path
 from ..spec.names import declared_name, snake_name
 from ..spec.shapes import Shape, shape_model
@@ -24,7 +26,7 @@ RANGE_LISTS = {
     "Categorical": "categorical_parameter_ranges",
     "Auto": "auto_parameters",
 }
-JOBS, DEFAULTS, LOCAL, CLONE = "tuning_jobs", "defaults", "local", "clone"
+JOBS, DEFAULTS, QUOTAS, LOCAL, CLONE = "tuning_jobs", "defaults", "quotas", "local", "clone"
 LOCAL_KEYS = ("prepare", "data", "commands")
 _DEFINITION, _DEFINITIONS = "training_job_definition", "training_job_definitions"
 _RANGES = "hyperparameter_ranges"
@@ -55,20 +57,21 @@ def read_template(node: Node, file: str) -> list[Declaration]:
     """
     local = _block(node, LOCAL, file)
     defaults = _block(node, DEFAULTS, file)
+    quotas = _quotas(node, file)
     jobs = node.entries.get(JOBS)
     if jobs is None:
-        job = _without(node, {LOCAL, DEFAULTS})
-        return [_JobReader(file).read(_with_defaults(job, defaults), "", local)]
+        job = _without(node, {LOCAL, DEFAULTS, QUOTAS})
+        return [_JobReader(file).read(_with_defaults(job, defaults), "", local, quotas)]
     if jobs.kind != "sequence" or not jobs.items:
         raise _error(f"{JOBS} must be a list of tuning jobs", file, node.keys[JOBS])
     for key in node.entries:
-        if key not in {JOBS, DEFAULTS, LOCAL}:
+        if key not in {JOBS, DEFAULTS, LOCAL, QUOTAS}:
             raise _error(f"{key} stands beside {JOBS}: write it in each job, or under {DEFAULTS}", file, node.keys[key])
     declarations = []
     for index, job in enumerate(jobs.items):
         if job.kind != "mapping":
             raise _error(f"{JOBS}[{index}] must be a mapping that declares a tuning job", file, job)
-        declarations.append(_JobReader(file).read(_with_defaults(job, defaults), f"{JOBS}[{index}]", local))
+        declarations.append(_JobReader(file).read(_with_defaults(job, defaults), f"{JOBS}[{index}]", local, quotas))
     return declarations
 
 
@@ -80,7 +83,9 @@ class _JobReader:
         self._faults: list[Fault] = []
         self._reader = RequestReader(_find, numbers_as_text=True, short=self._short)
 
-    def read(self, job: Node, text: str, local: Node | None) -> Declaration:
+    def read(
+        self, job: Node, text: str, local: Node | None, quotas: Mapping[str, Any] | str | None
+    ) -> Declaration:
         keys = top_level_keys()
         model = shape_model()
         config = model.member(model.root, CONFIG)
@@ -100,6 +105,7 @@ class _JobReader:
             file=self._file,
             origins=self._reader.origins,
             faults=tuple(self._faults),
+            quotas=quotas,
             local=self._local(local),
         )
 
@@ -320,6 +326,19 @@ def _block(node: Node, key: str, file: str) -> Node | None:
     if block.kind != "mapping":
         raise _error(f"{key} must be a mapping", file, node.keys[key])
     return block
+
+
+def _quotas(node: Node, file: str) -> Mapping[str, Any] | str | None:
+    """What the template states of the account's quotas."""
+    stated = node.entries.get(QUOTAS)
+    if stated is None:
+        return None
+    values: Mapping[str, Any] | str | None = stated.plain()
+    try:
+        state(values)
+    except QuotaError as error:
+        raise _error(f"{QUOTAS}: {error}", file, node.keys[QUOTAS]) from None
+    return values
 
 
 def _error(message: str, file: str, node: Node) -> DocumentError:

@@ -81,21 +81,27 @@ def edition_names() -> tuple[str, ...]:
     return tuple(_editions())
 
 
-def state(values: Mapping[str, Any] | str | None) -> Quotas:
+def state(values: Mapping[str, Any] | str | None, base: Quotas | None = None) -> Quotas:
     """The quotas that an app states: an edition's name, or a mapping of single values with an `edition` beside them.
 
     This is the form of cdk.json's context `hpo:quotas`, of a `--quotas` file and of the Python argument:
     `{"edition": "aws-2026", "parallel_training_jobs": 100, "instances": {"ml.m5.xlarge": 200}}`.
 
+    Args:
+        values: What is stated; None for nothing.
+        base: The quotas that hold where nothing is stated; the default edition without it.
+
     Raises:
         QuotaError: An edition or quota is unknown, or a value is not a whole number of at least 0.
     """
-    if values is None or isinstance(values, str):
-        return edition(values or DEFAULT_EDITION)
+    if values is None:
+        return base or edition()
+    if isinstance(values, str):
+        return edition(values)
     if not isinstance(values, Mapping):
         raise QuotaError(f"quotas must be an edition's name or a mapping of quotas, got {values!r}")
     stated = dict(values)
-    base = edition(stated.pop("edition", DEFAULT_EDITION))
+    under = edition(stated.pop("edition")) if "edition" in stated else base or edition()
     allowed = {item.name: item for item in fields(Quotas) if item.name not in {"edition", "source", "stated"}}
     for name, value in stated.items():
         if name not in allowed:
@@ -103,7 +109,7 @@ def state(values: Mapping[str, Any] | str | None) -> Quotas:
             hint = f"; did you mean {close[0]}?" if close else f"; known: {', '.join(allowed)}"
             raise QuotaError(f"there is no quota {name!r}{hint}")
         _check_value(name, value)
-    return replace(base, **stated, stated=frozenset(stated))
+    return replace(under, **stated, stated=under.stated | frozenset(stated))
 
 
 def _check_value(name: str, value: Any) -> None:

@@ -1,6 +1,7 @@
 """What makes a declaration right: rules with id, title, reason and source, and the check that runs them."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -41,7 +42,7 @@ def check(spec: Declared | Iterable[Declared], quotas: Quotas | Mapping[str, Any
         QuotaError: `quotas` names an unknown edition or quota.
     """
     stated = quotas if isinstance(quotas, Quotas) else state(quotas)
-    jobs = [Job(declaration, stated) for declaration in _declarations(spec)]
+    jobs = [Job(declaration, state(declaration.quotas, stated)) for declaration in _declarations(spec)]
     findings = [finding for job in jobs for finding in _check_job(job)]
     for rule in rules().values():
         if rule.check_all is not None:
@@ -67,7 +68,9 @@ def _declarations(spec: Declared | Iterable[Declared]) -> list[Declaration]:
         return [Declaration(request=dict(spec), form=Form.REQUEST)]
     if hasattr(spec, "to_request"):
         origin = getattr(spec, "_origin", None)
-        return [origin if isinstance(origin, Declaration) else Declaration(request=spec.to_request())]
+        # A spec that was copied with changes still knows where it came from; what it says now is what counts.
+        base = origin if isinstance(origin, Declaration) else Declaration(request={})
+        return [replace(base, request=spec.to_request())]
     if isinstance(spec, Iterable) and not isinstance(spec, str | bytes):
         return [declaration for item in spec for declaration in _declarations(item)]
     raise HpoError(f"check takes a TuningJobSpec, a request or several of them, got {type(spec).__name__}")

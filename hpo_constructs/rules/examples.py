@@ -29,7 +29,8 @@ name: churn
 strategy: Bayesian
 resource_limits: {max_parallel_training_jobs: 2, max_number_of_training_jobs: 20}
 training_job_definitions:
-  - definition_name: xgboost
+  - &xgboost
+    definition_name: xgboost
     tuning_objective: {metric_name: "validation:auc", type: Maximize}
     hyperparameter_ranges:
       eta: {type: Continuous, min_value: 0.1, max_value: 0.5}
@@ -43,7 +44,7 @@ training_job_definitions:
     output_data_config: {s3_output_path: s3://example-models/churn/}
     resource_config: {instance_type: ml.m5.xlarge, instance_count: 1, volume_size_in_gb: 10}
     stopping_condition: {max_runtime_in_seconds: 3600}
-  - clone: xgboost
+  - <<: *xgboost
     definition_name: deep
     hyperparameter_ranges:
       max_depth: {type: Integer, min_value: 6, max_value: 9}

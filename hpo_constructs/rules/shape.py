@@ -54,7 +54,7 @@ _TYPES = {
 }
 
 # Keys that a template has beside those of the API.
-_TEMPLATE_KEYS = ("defaults", "local", "tuning_jobs")
+_TEMPLATE_KEYS = ("defaults", "local", "quotas", "tuning_jobs")
 
 
 @rule(

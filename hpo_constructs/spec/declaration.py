@@ -55,6 +55,7 @@ class Declaration:
         file: The file's name as it was given; None without one.
         origins: Where the values of the request stand in the input, as far as known.
         faults: What the form of the input does not allow; the rule `shape` reports it.
+        quotas: The quotas that the input states for its jobs: an edition's name or single values; None without.
         local: What the input says for local runs only; empty unless it is a template with a `local` block.
     """
 
@@ -63,6 +64,7 @@ class Declaration:
     file: str | None = None
     origins: Mapping[Path, Origin] = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
+    quotas: Mapping[str, Any] | str | None = None
     local: Mapping[str, Any] = field(default_factory=dict)
 
     @property

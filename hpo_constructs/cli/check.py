@@ -1,0 +1,143 @@
+"""`hpo check`: declarations against every documented rule."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ..documents import NoDeclarationError, find_files, read
+from ..errors import DocumentError, QuotaError
+from ..quotas import Quotas, edition_names, state
+from ..report.findings import as_json, as_text
+from ..rules import Severity, check
+from ..spec.declaration import Declaration
+from .terminal import style
+
+QUOTA_CONTEXT = "hpo:quotas"
+
+
+class Format(StrEnum):
+    """How findings are printed."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def check_command(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PATH...",
+            help="Files, or folders that are searched for *.yaml, *.yml and *.json. The form is told by the content: "
+            "team template, API request, Describe output or ACK manifest.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[Format, typer.Option("--format", help="How to print the findings.")] = Format.TEXT,
+    quotas: Annotated[
+        str | None,
+        typer.Option(
+            metavar="EDITION|FILE",
+            help="The account's quotas: an edition's name, or a YAML or JSON file that states single values. Without "
+            f"it the context {QUOTA_CONTEXT} of the cdk.json in this folder, else the edition developer-guide.",
+            show_default=False,
+        ),
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Let warnings fail, too.")] = False,
+    show_unknown: Annotated[
+        bool, typer.Option("--show-unknown", help="List the values that are known at deployment only.")
+    ] = False,
+) -> None:
+    """Check declarations against every documented limit, without an AWS account.
+
+    All findings of all files are printed at once. Exit code 0: clean; 1: findings of severity error or quota (with
+    --strict: warnings, too); 2: a file that cannot be read, or wrong use.
+    """
+    allowed = stated_quotas(quotas)
+    declarations, unreadable, skipped = read_all(paths)
+    findings = check(declarations, quotas=allowed)
+    if output is Format.JSON:
+        typer.echo(as_json(findings, unreadable, len(declarations)))
+    else:
+        text = as_text(findings, unreadable, len(declarations), show_unknown=show_unknown, style=style())
+        typer.echo(text)
+        if skipped:
+            typer.echo(f"{skipped} files in folders declare no tuning job and were left out", err=True)
+    if unreadable:
+        raise typer.Exit(2)
+    if any(finding.severity.fails or (strict and finding.severity is Severity.WARNING) for finding in findings):
+        raise typer.Exit(1)
+
+
+def read_all(paths: list[Path]) -> tuple[list[Declaration], list[DocumentError], int]:
+    """Read files and folders: the declarations, what could not be read, and how many files of folders had none."""
+    declarations: list[Declaration] = []
+    unreadable: list[DocumentError] = []
+    skipped = 0
+    for path in paths:
+        in_folder = path.is_dir()
+        try:
+            files = list(find_files(path)) if in_folder else [path]
+        except DocumentError as error:
+            unreadable.append(error)
+            continue
+        if in_folder and not files:
+            unreadable.append(DocumentError("holds no *.yaml, *.yml or *.json file", file=str(path)))
+        for file in files:
+            try:
+                declarations += read(file)
+            except NoDeclarationError as error:
+                if in_folder:
+                    skipped += 1
+                else:
+                    unreadable.append(error)
+            except DocumentError as error:
+                unreadable.append(error)
+    return declarations, unreadable, skipped
+
+
+def stated_quotas(option: str | None) -> Quotas:
+    """The quotas that the option names, or those of the folder's cdk.json.
+
+    Raises:
+        QuotaError: There is no such edition or file, or it states something unknown.
+    """
+    if option is None:
+        return _context_quotas(Path("cdk.json"))
+    if option in edition_names():
+        return state(option)
+    file = Path(option)
+    if not file.is_file():
+        raise QuotaError(
+            f"--quotas must be an edition ({', '.join(edition_names())}) or a file, got {option!r}: no such file"
+        )
+    values = _plain(file)
+    # A cdk.json serves as it is.
+    if isinstance(values, dict) and isinstance(values.get("context"), dict):
+        values = values["context"].get(QUOTA_CONTEXT)
+    try:
+        return state(values)
+    except QuotaError as error:
+        raise QuotaError(f"{file}: {error}") from None
+
+
+def _context_quotas(cdk_json: Path) -> Quotas:
+    if not cdk_json.is_file():
+        return state(None)
+    values = _plain(cdk_json)
+    context = values.get("context") if isinstance(values, dict) else None
+    try:
+        return state(context.get(QUOTA_CONTEXT) if isinstance(context, dict) else None)
+    except QuotaError as error:
+        raise QuotaError(f"{cdk_json}, context {QUOTA_CONTEXT}: {error}") from None
+
+
+def _plain(file: Path) -> Any:
+    from ..documents.nodes import parse
+
+    try:
+        nodes = parse(file.read_text(encoding="utf-8"), str(file))
+    except (OSError, UnicodeDecodeError) as error:
+        raise DocumentError(f"cannot be read: {error}", file=str(file)) from None
+    return nodes[0].plain() if nodes else None
