@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ..errors import HpoError
-from . import catalogue, check, render
+from . import catalogue, check, local, render, run
 
 app = typer.Typer(
     name="hpo",
@@ -24,6 +24,8 @@ app = typer.Typer(
 )
 
 app.command("check")(check.check_command)
+app.command("run")(run.run_command)
+app.add_typer(local.app, name="local")
 app.command("render")(render.render_command)
 app.command("rules")(catalogue.rules_command)
 app.command("explain")(catalogue.explain_command)
