@@ -108,13 +108,14 @@ def image_file_entries(file: Path | None) -> list[dict[str, Any]]:
 def _run(
     declaration: Declaration, template: Path, images: list[dict[str, Any]], output: Path | None, console: Console
 ) -> int:
-    from ..local.rehearsal import LocalBlock, Rehearsal
+    from ..local.rehearsal import LocalBlock, Rehearsal, refuse_unknown_images
 
     try:
         from ..local import LocalEndpoint
     except ImportError as error:
         raise LocalError(f"{error.name} is not installed: pip install 'hpo-constructs[local]'") from None
     commands = [*LocalBlock.of(declaration).commands, *images]
+    refuse_unknown_images(declaration, commands)
     with tempfile.TemporaryDirectory(prefix="hpo-run-") as folder:
         log = Path(folder) / "cdk.log"
         log.touch()
@@ -217,15 +218,15 @@ def _report(rehearsal: Rehearsal, run: Run, kept: Path, console: Console) -> Non
 
     best = (run.job or {}).get("BestTrainingJob")
     definitions = (run.job or {}).get("TrainingJobDefinitions") or []
-    console.print()
     name = best["TrainingJobName"] if best else None
-    console.print(training_jobs_table(rehearsal.tuning_job, run.training_jobs, name, several=len(definitions) > 1))
-    console.print()
+    if run.training_jobs:
+        console.print()
+        console.print(training_jobs_table(rehearsal.tuning_job, run.training_jobs, name, several=len(definitions) > 1))
     if best is not None:
         metric = best["FinalHyperParameterTuningJobObjectiveMetric"]
         where = f" ({best['TrainingJobDefinitionName']})" if best.get("TrainingJobDefinitionName") else ""
         console.print(
-            f"[bold]best training job {name}[/bold]{escape(where)}: {metric['MetricName']} "
+            f"\n[bold]best training job {name}[/bold]{escape(where)}: {metric['MetricName']} "
             f"= {objective_value(best):.5f}"
         )
     outputs = rehearsal.outputs()

@@ -119,6 +119,30 @@ def _with_this_python(command: Sequence[str]) -> list[str]:
     return [sys.executable if command[0] in {"python", "python3"} else command[0], *command[1:]]
 
 
+def refuse_unknown_images(declaration: Declaration, images: Sequence[Mapping[str, Any]]) -> None:
+    """Tell before anything is started when a training image has no local program.
+
+    Raises:
+        LocalError: The message names every such image, what is known and the fix.
+    """
+    from .algorithms import local_program
+
+    request = declaration.request
+    definitions = [request.get("TrainingJobDefinition"), *request.get("TrainingJobDefinitions", ())]
+    faults = []
+    for definition in filter(None, definitions):
+        image = definition["AlgorithmSpecification"].get("TrainingImage")
+        if image is None:
+            faults.append("an algorithm resource (algorithm_name) has no image that a local program could stand in for")
+            continue
+        try:
+            local_program(image, images)
+        except LookupError as error:
+            faults.append(str(error))
+    if faults:
+        raise LocalError("; ".join(dict.fromkeys(faults)))
+
+
 class Rehearsal:
     """One declared job, run on an endpoint.
 

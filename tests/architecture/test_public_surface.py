@@ -41,7 +41,8 @@ def loaded_by(code: str) -> set[str]:
     [
         "import hpo_constructs",
         "import sys; sys.argv = ['hpo', 'check', 'examples']\n"
-        "from hpo_constructs.cli.__main__ import main\ntry:\n    main()\nexcept SystemExit as end:\n    assert not end.code",
+        "from hpo_constructs.cli.__main__ import main\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code",
     ],
     ids=["import", "hpo check"],
 )
