@@ -22,6 +22,8 @@ class Format(StrEnum):
 
     TEXT = "text"
     JSON = "json"
+    SARIF = "sarif"
+    GITHUB = "github"
 
 
 def check_command(
@@ -57,13 +59,21 @@ def check_command(
     allowed = stated_quotas(quotas)
     declarations, unreadable, skipped = read_all(paths)
     findings = check(declarations, quotas=allowed)
-    if output is Format.JSON:
-        typer.echo(as_json(findings, unreadable, len(declarations)))
-    else:
-        text = as_text(findings, unreadable, len(declarations), show_unknown=show_unknown, style=style())
-        typer.echo(text)
-        if skipped:
-            typer.echo(f"{skipped} files in folders declare no tuning job and were left out", err=True)
+    match output:
+        case Format.JSON:
+            typer.echo(as_json(findings, unreadable, len(declarations)))
+        case Format.SARIF:
+            from ..report.sarif import as_sarif
+
+            typer.echo(as_sarif(findings, unreadable, show_unknown=show_unknown))
+        case Format.GITHUB:
+            from ..report.github import as_github
+
+            typer.echo(as_github(findings, unreadable, len(declarations), show_unknown=show_unknown))
+        case Format.TEXT:
+            typer.echo(as_text(findings, unreadable, len(declarations), show_unknown=show_unknown, style=style()))
+            if skipped:
+                typer.echo(f"{skipped} files in folders declare no tuning job and were left out", err=True)
     if unreadable:
         raise typer.Exit(2)
     if any(finding.severity.fails or (strict and finding.severity is Severity.WARNING) for finding in findings):

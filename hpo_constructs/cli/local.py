@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 import threading
@@ -52,6 +53,10 @@ def up_command(
         signal.signal(number, lambda *_: ended.set())
     endpoint = LocalEndpoint(port=port, region=region, images=image_file_entries(images), work_dir=work_dir)
     with endpoint:
+        for name in sorted(name for name in os.environ if name.startswith("AWS_")):
+            # A service's own endpoint or a web identity would be stronger than what follows.
+            if name not in endpoint.environment:
+                typer.echo(f"unset {name}")
         for name, value in endpoint.environment.items():
             typer.echo(f"export {name}={shlex.quote(value)}")
         typer.echo(f"# ready at {endpoint.url}, account {endpoint.account_id}; log {endpoint.log_file}; Ctrl-C ends it")

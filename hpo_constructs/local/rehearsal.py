@@ -216,7 +216,10 @@ class Rehearsal:
         Raises:
             LocalError: The CDK CLI or its Node is missing, or the command fails.
         """
-        self._cdk("bootstrap", f"aws://{self._endpoint.account_id}/{self._endpoint.region}")
+        # In a folder of its own: beside a cdk.json the CLI would synthesize that app first.
+        folder = self._endpoint.work_dir / "bootstrap"
+        folder.mkdir(exist_ok=True)
+        self._cdk("bootstrap", f"aws://{self._endpoint.account_id}/{self._endpoint.region}", cwd=folder)
 
     def prepare_and_bootstrap(self) -> None:
         """Both at once: they wait for different things."""
@@ -242,7 +245,7 @@ class Rehearsal:
         )
         self._outputs = json.loads(outputs.read_text(encoding="utf-8")).get(STACK_NAME, {})
 
-    def _cdk(self, *arguments: str) -> None:
+    def _cdk(self, *arguments: str, cwd: Path | None = None) -> None:
         # Node and the CLI of this environment come first: those of the machine may be too old for the CDK.
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
         for program, remedy in (
@@ -251,9 +254,10 @@ class Rehearsal:
         ):
             if shutil.which(program, path=path) is None:
                 raise LocalError(f"the program {program} is not on the PATH: {remedy}")
-        environment = {**self._endpoint.child_environment(), "PATH": path}
+        # The CDK's own validation of the template takes seconds; cdk synth has it, a rehearsal shows more.
+        environment = {**self._endpoint.child_environment(), "PATH": path, "CDK_VALIDATION": "false"}
         done = self._logged(
-            [str(shutil.which("cdk", path=path)), *arguments, "--ci", "--no-color"], cwd=None, environment=environment
+            [str(shutil.which("cdk", path=path)), *arguments, "--ci", "--no-color"], cwd=cwd, environment=environment
         )
         if done != 0:
             raise LocalError(f"cdk {arguments[0]} failed with exit code {done}{self._log_tail()}")

@@ -1,0 +1,383 @@
+"""The tuner's loop: keeps training jobs running within the limits, learns from their ends, knows the best.
+
+How several training job definitions share the training jobs is not documented by the service. Here each one gets an
+equal part of the first half of the budget, in turns. Of the second half two in three training jobs go to the
+definition with the best objective value so far, the third to the one that had the fewest. A definition that has not
+succeeded in three training jobs gets no more while another one has. Without a stated number of training jobs the
+first half is five per definition.
+
+Sources: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeHyperParameterTuningJob.html and
+https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-progress.html
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import random
+import secrets
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from .backend import Backend, Finished, Order, Progress, SecondaryStatus, TrainingJobStatus
+from .clock import Clock
+from .plan import Definition, Plan
+from .searcher import Searcher, Suggestion
+
+_LOG = logging.getLogger(__name__)
+
+ATTEMPTS = 5
+"""So many first training jobs without success end a tuning job as failed."""
+
+_NO_SUCCESS = (
+    f"No training job succeeded after {ATTEMPTS} attempts. For additional details, please take a look at the training "
+    "job failures by listing training jobs for the hyperparameter tuning job."
+)
+_NO_METRICS = (
+    f"No objective metrics found after running {ATTEMPTS} training jobs. Please ensure that the training output "
+    "contains the objective metric as defined by the regular expression of its metric definition."
+)
+_ALL_FAILED = "All training jobs failed. Please take a look at the training job failures to get more details."
+_INTERNAL = "InternalServerError: the local tuning engine failed; its log has the reason"
+
+_TRIALS_PER_DEFINITION_WITHOUT_BUDGET = 5
+_HOPELESS = 3
+_SEED_BITS = 32
+
+
+class TuningJobStatus(StrEnum):
+    """``HyperParameterTuningJobStatus`` of the API."""
+
+    IN_PROGRESS = "InProgress"
+    COMPLETED = "Completed"
+    FAILED = "Failed"
+    STOPPING = "Stopping"
+    STOPPED = "Stopped"
+
+
+class ObjectiveStatus(StrEnum):
+    """``ObjectiveStatus`` of the API."""
+
+    PENDING = "Pending"
+    SUCCEEDED = "Succeeded"
+    FAILED = "Failed"
+
+
+@dataclass
+class Transition:
+    """One phase of a training job; ``ended_at`` is None in the present one."""
+
+    phase: SecondaryStatus
+    started_at: datetime
+    ended_at: datetime | None = None
+
+
+@dataclass
+class TrainingJob:
+    """What is known of a training job. Read it under the tuner's lock."""
+
+    name: str
+    definition: Definition
+    suggestion: Suggestion
+    hyperparameters: dict[str, str]
+    created_at: datetime
+    modified_at: datetime
+    status: TrainingJobStatus = TrainingJobStatus.IN_PROGRESS
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    failure_reason: str | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    objective_status: ObjectiveStatus = ObjectiveStatus.PENDING
+    transitions: list[Transition] = field(default_factory=list)
+    out_of_time: bool = False
+
+    @property
+    def phase(self) -> SecondaryStatus:
+        """The present phase."""
+        return self.transitions[-1].phase
+
+    @property
+    def objective(self) -> float | None:
+        """The final value of the objective metric, None without one."""
+        return self.metrics.get(self.definition.metric_name)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the training job has ended, in whatever way."""
+        return self.ended_at is not None
+
+    @property
+    def can_be_best(self) -> bool:
+        """Whether it has both a value and a model: completed, or stopped by its own time limit."""
+        return self.objective_status is ObjectiveStatus.SUCCEEDED and (
+            self.status is TrainingJobStatus.COMPLETED or self.out_of_time
+        )
+
+    def enter(self, phase: SecondaryStatus, at: datetime) -> None:
+        """Begin a phase."""
+        if self.transitions:
+            self.transitions[-1].ended_at = at
+        self.transitions.append(Transition(phase, at))
+        self.modified_at = at
+
+
+class Tuner:
+    """Runs one tuning job.
+
+    ``run`` is the loop, for a thread of its own; all else may be called from any thread. Attributes are read under
+    ``lock``.
+
+    Args:
+        plan: what to tune.
+        searchers: one per definition, in the same order.
+        backend: where the training jobs run; this tuner's alone.
+        clock: the time.
+        seed: for the names of the training jobs.
+    """
+
+    def __init__(
+        self, plan: Plan, *, searchers: Sequence[Searcher], backend: Backend, clock: Clock, seed: int | None = None
+    ) -> None:
+        self.plan = plan
+        self.lock = threading.RLock()
+        self.jobs: dict[str, TrainingJob] = {}
+        self.best: TrainingJob | None = None
+        self.created_at = self.modified_at = clock.now()
+        self.ended_at: datetime | None = None
+        self.failure_reason: str | None = None
+        self.not_improving = 0
+        """How many training jobs in a row, up to the last one, brought no better objective value."""
+        self.finished = threading.Event()
+        self._backend = backend
+        self._clock = clock
+        self._searchers = list(searchers)
+        self._exhausted: set[int] = set()
+        self._random = random.Random(secrets.randbits(_SEED_BITS) if seed is None else seed)  # noqa: S311
+        self._outcome: TuningJobStatus | None = None
+
+    @property
+    def status(self) -> TuningJobStatus:
+        """The tuning job's status."""
+        if self._outcome is None or (self.ended_at is None and self._outcome is not TuningJobStatus.STOPPED):
+            return TuningJobStatus.IN_PROGRESS
+        return TuningJobStatus.STOPPING if self.ended_at is None else self._outcome
+
+    def run(self) -> None:
+        """Run the tuning job to its end."""
+        try:
+            self._loop()
+        except Exception:
+            _LOG.exception("tuning job %s failed", self.plan.name)
+            with self.lock:
+                self._finish(TuningJobStatus.FAILED, _INTERNAL)
+            self._backend.close()
+        finally:
+            self.finished.set()
+
+    def stop(self) -> None:
+        """Stop the tuning job: no new training jobs, and those that run are asked to end."""
+        with self.lock:
+            self._wind_up(TuningJobStatus.STOPPED)
+        self._backend.wake()
+
+    def stop_training_job(self, name: str) -> None:
+        """Stop one training job. The tuning job goes on."""
+        with self.lock:
+            self._stop_job(self.jobs[name])
+
+    def _loop(self) -> None:
+        while True:
+            with self.lock:
+                self._keep_time()
+                self._start_jobs()
+                running = self._running()
+                if not running:
+                    self._finish_by_outcome()
+                    return
+                until = self._next_deadline(running)
+            for event in self._backend.wait(until):
+                with self.lock:
+                    self._learn(event)
+
+    # Starting
+
+    def _start_jobs(self) -> None:
+        while (
+            self._outcome is None
+            and len(self.jobs) < self.plan.max_training_jobs
+            and len(self._running()) < self.plan.max_parallel_training_jobs
+            and (index := self._next_definition()) is not None
+        ):
+            suggestion = self._searchers[index].suggest()
+            if suggestion is None:
+                self._exhausted.add(index)
+            else:
+                self._start(self.plan.definitions[index], suggestion)
+
+    def _start(self, definition: Definition, suggestion: Suggestion) -> None:
+        now = self._clock.now()
+        hyperparameters = {
+            **definition.request.get("StaticHyperParameters", {}),
+            **suggestion.values,
+            "_tuning_objective_metric": definition.metric_name,
+        }
+        name = f"{self.plan.name}-{len(self.jobs) + 1:03d}-{self._random.getrandbits(32):08x}"
+        job = TrainingJob(name, definition, suggestion, hyperparameters, created_at=now, modified_at=now)
+        job.enter(SecondaryStatus.STARTING, now)
+        self.jobs[name] = job
+        self.modified_at = now
+        self._backend.start(Order(name, definition, hyperparameters))
+
+    def _next_definition(self) -> int | None:
+        """Choose whose turn it is, by its position in the plan; the module's docstring has the policy."""
+        of_each: list[list[TrainingJob]] = [
+            [job for job in self.jobs.values() if job.definition is definition] for definition in self.plan.definitions
+        ]
+        able = [index for index in range(len(of_each)) if index not in self._exhausted]
+        hopeful = [index for index in able if not _is_hopeless(of_each[index])]
+        if any(_succeeded(job) for job in self.jobs.values()):
+            able = hopeful or able
+        if not able:
+            return None
+        fewest = min(able, key=lambda index: len(of_each[index]))
+        budget = self.plan.max_training_jobs
+        balanced = _TRIALS_PER_DEFINITION_WITHOUT_BUDGET * len(of_each) if math.isinf(budget) else math.ceil(budget / 2)
+        favourite = self._leading_definition()
+        if len(self.jobs) < balanced or favourite not in able or (len(self.jobs) - balanced) % 3 == 2:
+            return fewest
+        return favourite
+
+    def _leading_definition(self) -> int | None:
+        return None if self.best is None else self.plan.definitions.index(self.best.definition)
+
+    # Learning
+
+    def _learn(self, event: Progress | Finished) -> None:
+        job = self.jobs[event.name]
+        if isinstance(event, Progress):
+            if job.started_at is None:
+                job.started_at = event.at
+            if job.status is TrainingJobStatus.IN_PROGRESS:
+                job.enter(event.phase, event.at)
+            return
+        job.status = event.status
+        job.ended_at = self.modified_at = event.at
+        job.failure_reason = event.failure_reason
+        job.metrics = dict(event.metrics)
+        job.started_at = job.started_at or event.at
+        value = job.objective
+        has_value = event.status is not TrainingJobStatus.FAILED and value is not None and math.isfinite(value)
+        job.objective_status = ObjectiveStatus.SUCCEEDED if has_value else ObjectiveStatus.FAILED
+        if event.status is not TrainingJobStatus.STOPPED:
+            job.out_of_time = False
+        job.enter(SecondaryStatus.MAX_RUNTIME_EXCEEDED if job.out_of_time else SecondaryStatus(event.status), event.at)
+        index = self.plan.definitions.index(job.definition)
+        self._searchers[index].observe(job.suggestion, value if has_value else None)
+        self._rank(job)
+        self._check_completion()
+
+    def _rank(self, job: TrainingJob) -> None:
+        if not job.can_be_best:
+            self.not_improving += 1
+        elif self.best is None or job.definition.better(_value(job), _value(self.best)):
+            self.best = job
+            self.not_improving = 0
+        else:
+            self.not_improving += 1
+
+    def _check_completion(self) -> None:
+        patience = self.plan.max_training_jobs_not_improving
+        target = self.plan.target_objective_metric_value
+        attempts = [job for job in self.jobs.values() if job.ended and not _was_stopped(job)]
+        if len(attempts) >= ATTEMPTS and not any(_succeeded(job) for job in self.jobs.values()):
+            trained = any(job.status is TrainingJobStatus.COMPLETED for job in attempts)
+            self._wind_up(TuningJobStatus.FAILED, _NO_METRICS if trained else _NO_SUCCESS)
+        if self.best is not None and target is not None:
+            value = _value(self.best)
+            if value == target or self.best.definition.better(value, target):
+                self._wind_up(TuningJobStatus.COMPLETED)
+        if patience is not None and self.best is not None and self.not_improving >= patience:
+            self._wind_up(TuningJobStatus.COMPLETED)
+
+    # Time
+
+    def _deadline(self, job: TrainingJob) -> datetime | None:
+        if job.started_at is None or job.status is TrainingJobStatus.STOPPING:
+            return None
+        return job.started_at + timedelta(seconds=job.definition.max_runtime_seconds)
+
+    def _end_of_tuning(self) -> datetime | None:
+        limit = self.plan.max_runtime_seconds
+        return None if limit is None or self._outcome is not None else self.created_at + timedelta(seconds=limit)
+
+    def _next_deadline(self, running: Sequence[TrainingJob]) -> datetime | None:
+        deadlines = [self._end_of_tuning(), *(self._deadline(job) for job in running)]
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    def _keep_time(self) -> None:
+        now = self._clock.now()
+        end = self._end_of_tuning()
+        if end is not None and end <= now:
+            self._wind_up(TuningJobStatus.COMPLETED)
+        for job in self._running():
+            deadline = self._deadline(job)
+            if deadline is not None and deadline <= now:
+                job.out_of_time = True
+                self._stop_job(job)
+
+    # Ending
+
+    def _wind_up(self, outcome: TuningJobStatus, failure_reason: str | None = None) -> None:
+        """Start no more training jobs and stop those that run. The first reason to end counts."""
+        if self._outcome is None:
+            self._outcome = outcome
+            self.failure_reason = failure_reason
+            self.modified_at = self._clock.now()
+            for job in self._running():
+                self._stop_job(job)
+
+    def _stop_job(self, job: TrainingJob) -> None:
+        if not job.ended and job.status is TrainingJobStatus.IN_PROGRESS:
+            job.status = TrainingJobStatus.STOPPING
+            job.enter(SecondaryStatus.STOPPING, self._clock.now())
+            self._backend.stop(job.name)
+
+    def _finish_by_outcome(self) -> None:
+        if self._outcome is None or self._outcome is TuningJobStatus.COMPLETED:
+            if any(_succeeded(job) for job in self.jobs.values()):
+                self._finish(TuningJobStatus.COMPLETED, None)
+            else:
+                self._finish(TuningJobStatus.FAILED, _ALL_FAILED)
+        else:
+            self._finish(self._outcome, self.failure_reason)
+
+    def _finish(self, outcome: TuningJobStatus, failure_reason: str | None) -> None:
+        self._outcome = outcome
+        self.failure_reason = failure_reason
+        self.ended_at = self.modified_at = self._clock.now()
+
+    def _running(self) -> list[TrainingJob]:
+        return [job for job in self.jobs.values() if not job.ended]
+
+
+def _value(job: TrainingJob) -> float:
+    value = job.objective
+    if value is None:
+        raise ValueError(f"training job {job.name} has no objective value")
+    return value
+
+
+def _succeeded(job: TrainingJob) -> bool:
+    return job.objective_status is ObjectiveStatus.SUCCEEDED
+
+
+def _was_stopped(job: TrainingJob) -> bool:
+    return job.status is TrainingJobStatus.STOPPED and not job.out_of_time
+
+
+def _is_hopeless(jobs: Sequence[TrainingJob]) -> bool:
+    ended = [job for job in jobs if job.ended]
+    return len(ended) >= _HOPELESS and not any(_succeeded(job) for job in ended)
