@@ -467,6 +467,22 @@ def test_stop(client: Client, s3: Any) -> None:
     assert caught.value.code == "ValidationException"
 
 
+def test_a_stopped_xgboost_keeps_its_model_when_asked_to(client: Client, s3: Any) -> None:
+    request = several("saving")
+    request["HyperParameterTuningJobConfig"]["ResourceLimits"]["MaxParallelTrainingJobs"] = 1
+    request["TrainingJobDefinitions"] = request["TrainingJobDefinitions"][:1]
+    static = request["TrainingJobDefinitions"][0]["StaticHyperParameters"]
+    static |= {"num_round": "1000000", "save_model_on_termination": "true"}
+    client("CreateHyperParameterTuningJob", **request)
+    until(lambda: any("[5]#011" in log.read_text() for log in client.work.rglob("saving-*.log")))
+    client("StopHyperParameterTuningJob", HyperParameterTuningJobName="saving")
+    client.ended("saving")
+    (job,) = client.jobs("saving")
+    packed = s3.get_object(Bucket="data", Key=f"output/{job['TrainingJobName']}/output/model.tar.gz")["Body"].read()
+    with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+        assert archive.getnames() == ["xgboost-model"]
+
+
 def test_what_does_not_listen_is_killed_after_the_grace(client: Client) -> None:
     start_and_wait(client, own("stubborn", total=1, parallel=1, how="stubborn"))
     asked = time.monotonic()
