@@ -2,12 +2,15 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import CatalogError
 from ._data import suggestion
 from .algorithms import Algorithm, Direction, Requirement, known_builtin
 from .images import check_version, image_uri
+
+if TYPE_CHECKING:
+    from ..spec.ranges import Parameter
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,38 @@ class BuiltInAlgorithm:
     def required_when(self) -> tuple[Requirement, ...]:
         """The hyperparameters that are required when another has certain values."""
         return self.algorithm.required_when
+
+    def hyperparameter_ranges(
+        self, names: Iterable[str] | None = None, *, without: Iterable[str] = ()
+    ) -> "dict[str, Parameter]":
+        """The ranges that the guide recommends, as a declaration's `hyperparameter_ranges` takes them.
+
+        A start, to be changed as a job needs it: `{**xgboost.hyperparameter_ranges(without=["alpha"]), "max_depth":
+        IntegerParameter(3, 9)}` leaves alpha to the static hyperparameters and narrows one range.
+
+        Args:
+            names: The hyperparameters to search, in this order. Without names: all that the guide calls tunable.
+            without: Those to leave out, because they are static or keep their default.
+
+        Raises:
+            CatalogError: A name is not one that the guide calls tunable.
+        """
+        from ..spec.ranges import CategoricalParameter, ContinuousParameter, IntegerParameter
+
+        left_out = {entry["name"] for entry in self.default_ranges(without)}
+        ranges: dict[str, Parameter] = {}
+        for entry in self.default_ranges(names):
+            scaling = None if entry.get("scaling") == "Auto" else entry.get("scaling")
+            match entry["type"]:
+                case _ if entry["name"] in left_out:
+                    continue
+                case "Categorical":
+                    ranges[entry["name"]] = CategoricalParameter(entry["values"])
+                case "Integer":
+                    ranges[entry["name"]] = IntegerParameter(int(entry["min"]), int(entry["max"]), scaling)
+                case _:
+                    ranges[entry["name"]] = ContinuousParameter(entry["min"], entry["max"], scaling)
+        return ranges
 
     def default_ranges(self, names: Iterable[str] | None = None) -> list[dict[str, Any]]:
         """The ranges that the guide recommends: a start, to be changed as a job needs it.

@@ -25,7 +25,7 @@ def read_text(text: str, file: str) -> list[Declaration]:
     Raises:
         DocumentError: The text is not YAML or JSON, or it declares no tuning job.
     """
-    declarations = [found for node in parse(text, file) for found in _read(node, file)]
+    declarations = [found for node in parse(text, file) for found in read_node(node, file)]
     if not declarations:
         raise NoDeclarationError("declares no tuning job: the file is empty", file=file)
     return declarations
@@ -37,20 +37,29 @@ def read(path: str | Path) -> list[Declaration]:
     Raises:
         DocumentError: The file is missing, cannot be read, is not YAML or JSON, or declares no tuning job.
     """
+    return read_text(text_of(path), str(path))
+
+
+def text_of(path: str | Path) -> str:
+    """The text of a file.
+
+    Raises:
+        DocumentError: The file is missing, cannot be read, is too large, or is not UTF-8.
+    """
     file = str(path)
     try:
-        raw = Path(path).read_bytes()
+        with Path(path).open("rb") as stream:
+            raw = stream.read(MAX_BYTES + 1)  # a device may have no end
     except FileNotFoundError:
         raise DocumentError("no such file", file=file) from None
-    except OSError as error:
-        raise DocumentError(f"cannot be read: {error.strerror or error}", file=file) from None
+    except (OSError, ValueError) as error:  # a name with a null byte is a ValueError
+        raise DocumentError(f"cannot be read: {getattr(error, 'strerror', None) or error}", file=file) from None
     if len(raw) > MAX_BYTES:
-        raise DocumentError(f"the file has {len(raw):,} bytes, at most {MAX_BYTES:,} are read", file=file)
+        raise DocumentError(f"the file is too large: at most {MAX_BYTES:,} bytes are read", file=file)
     try:
-        text = raw.decode("utf-8-sig")
+        return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DocumentError(f"not UTF-8 text: byte {error.start} is 0x{raw[error.start]:02x}", file=file) from None
-    return read_text(text, file)
 
 
 def find_files(folder: str | Path) -> Iterator[Path]:
@@ -67,14 +76,20 @@ def find_files(folder: str | Path) -> Iterator[Path]:
         if entry.name.startswith(".") or entry.name in _NOT_SOURCES:
             continue
         if entry.is_dir():
-            yield from find_files(entry)
+            if not entry.is_symlink():  # a link may lead back up
+                yield from find_files(entry)
         elif entry.suffix.lower() in SUFFIXES:
             yield entry
 
 
-def _read(node: Node, file: str) -> list[Declaration]:
+def read_node(node: Node, file: str) -> list[Declaration]:
+    """The declarations of one document.
+
+    Raises:
+        NoDeclarationError: It declares no tuning job.
+    """
     if node.kind == "sequence" and node.items:
-        return [found for item in node.items for found in _read(item, file)]
+        return [found for item in node.items for found in read_node(item, file)]
     if is_ack_manifest(node):
         return [read_ack_manifest(node, file)]
     if is_request(node):

@@ -20,6 +20,13 @@ MAX_BYTES = 4_000_000
 MAX_DEPTH = 60
 MAX_NODES = 200_000
 
+# Text shorter than this can hold neither too many values nor take long; its nesting is looked at, all the same.
+_SHORT = 100_000
+# Block collections that begin on one line: `- - - ? - x`.
+_INLINE_BLOCKS = re.compile(r"(?:[-?:][ \t]+){30}")
+# JSON writes a character beyond the basic plane as two escapes; YAML knows no such pairs.
+_PAIRED_ESCAPES = re.compile(r"\\\\|\\u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})")
+
 _STR, _NULL, _BOOL = "tag:yaml.org,2002:str", "tag:yaml.org,2002:null", "tag:yaml.org,2002:bool"
 _INT, _FLOAT, _MERGE = "tag:yaml.org,2002:int", "tag:yaml.org,2002:float", "tag:yaml.org,2002:merge"
 _PLAIN_TAGS = {_STR, _NULL, _BOOL, _INT, _FLOAT}
@@ -120,11 +127,16 @@ def parse(text: str, file: str) -> list[Node]:
     """
     if len(text) > MAX_BYTES:
         raise DocumentError(f"the file has {len(text):,} characters, at most {MAX_BYTES:,} are read", file=file)
+    text = text.removeprefix("\ufeff")
     if text.lstrip()[:1] in {"{", "["} and _is_json(text):
         # JSON may be indented by tabs, YAML may not. A tab in valid JSON is always white space.
-        text = text.replace("\t", " ")
-    _refuse_deep_nesting(text, file)
-    return [_Builder(file).build(node) for node in _composed(text, file) if node is not None]
+        text = _PAIRED_ESCAPES.sub(_joined, text.replace("\t", " "))
+    _refuse_monsters(text, file)
+    return [_Builder(file).build(node) for node in _composed(text, file) if not _is_empty(node)]
+
+
+def _is_empty(node: Any) -> bool:
+    return node is None or (node.id == "scalar" and node.tag == _NULL and not node.value)
 
 
 def _is_json(text: str) -> bool:
@@ -133,6 +145,13 @@ def _is_json(text: str) -> bool:
     except (ValueError, RecursionError):
         return False
     return True
+
+
+def _joined(escapes: re.Match[str]) -> str:
+    high, low = escapes.groups()
+    if high is None:
+        return escapes[0]  # an escaped backslash, whatever follows it
+    return chr(0x10000 + ((int(high, 16) - 0xD800) << 10) + (int(low, 16) - 0xDC00))
 
 
 @cache
@@ -155,6 +174,8 @@ def _composed(text: str, file: str) -> Iterator[Any]:
         yield from yaml.compose_all(text, Loader=_loader())
     except yaml.reader.ReaderError as error:
         raise DocumentError(f"the file is not text: {error.reason}", file=file) from None
+    except UnicodeError as error:
+        raise DocumentError(f"the file is not text: {error}", file=file) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem = " ".join(part for part in (error.context, error.problem) if part)
@@ -166,26 +187,37 @@ def _composed(text: str, file: str) -> Iterator[Any]:
         ) from None
 
 
-def _refuse_deep_nesting(text: str, file: str) -> None:
-    """Refuse text that nests too deeply, before the composer recurses into it."""
-    if text.count("[") + text.count("{") + text.count("- -") <= MAX_DEPTH and "\n" + " " * MAX_DEPTH not in text:
+def _refuse_monsters(text: str, file: str) -> None:
+    """Refuse text that nests too deeply or holds too much, before the composer recurses into it."""
+    flows = text.count("[") + text.count("{")
+    deep = flows > MAX_DEPTH or "\n" + " " * MAX_DEPTH in text or _INLINE_BLOCKS.search(text) is not None
+    if not deep and len(text) <= _SHORT:
         return
     import yaml
 
-    depth = 0
+    depth = count = 0
     try:
         for event in yaml.parse(text, Loader=_loader()):
+            if isinstance(event, yaml.NodeEvent):
+                count += 1
             if isinstance(event, yaml.CollectionStartEvent):
                 depth += 1
             elif isinstance(event, yaml.CollectionEndEvent):
                 depth -= 1
             if depth > MAX_DEPTH:
-                mark = event.start_mark
-                raise DocumentError(
-                    f"nested more than {MAX_DEPTH} levels deep", file=file, line=mark.line + 1, column=mark.column + 1
-                )
-    except yaml.YAMLError:
+                raise _error(_TOO_DEEP, file, event.start_mark)
+            if count > MAX_NODES:
+                raise _error(_TOO_MANY, file, event.start_mark)
+    except (yaml.YAMLError, UnicodeError):
         return  # the composer reports it with its place
+
+
+_TOO_DEEP = f"nested more than {MAX_DEPTH} levels deep"
+_TOO_MANY = f"more than {MAX_NODES:,} values, aliases counted wherever they are used"
+
+
+def _error(message: str, file: str, mark: Any) -> DocumentError:
+    return DocumentError(message, file=file, line=mark.line + 1, column=mark.column + 1)
 
 
 class _Builder:
@@ -200,14 +232,16 @@ class _Builder:
         self._count += 1
         mark = source.start_mark
         if self._count > MAX_NODES:
-            raise self._error(f"more than {MAX_NODES:,} values, aliases counted wherever they are used", mark)
+            raise _error(_TOO_MANY, self._file, mark)
+        if len(self._open) >= MAX_DEPTH and source.id != "scalar":
+            raise _error(_TOO_DEEP, self._file, mark)
         node = Node(source.id, mark.line + 1, mark.column + 1)
         if source.id == "scalar":
             node.tag = source.tag if source.tag in _PLAIN_TAGS else _STR
             node.text = source.value
             return node
         if id(source) in self._open:
-            raise self._error("an alias refers to a value that contains it", mark)
+            raise _error("an alias refers to a value that contains it", self._file, mark)
         self._open.add(id(source))
         if source.id == "sequence":
             node.items = [self.build(item) for item in source.value]
@@ -220,14 +254,19 @@ class _Builder:
         merged: list[Node] = []
         for key, value in source.value:
             if key.id != "scalar":
-                raise self._error("a key must be a text, got a list or a mapping", key.start_mark)
+                raise _error("a key must be a text, got a list or a mapping", self._file, key.start_mark)
             if key.tag == _MERGE:
                 built = self.build(value)
-                merged.extend(built.items if built.kind == "sequence" else [built])
+                others = built.items if built.kind == "sequence" else [built]
+                if any(other.kind != "mapping" for other in others):
+                    raise _error("the merge key << takes a mapping or a list of mappings", self._file, key.start_mark)
+                merged.extend(others)
                 continue
             if key.value in node.entries:
                 first = node.keys[key.value]
-                raise self._error(f"the key {key.value} stands twice, first in line {first.line}", key.start_mark)
+                raise _error(
+                    f"the key {key.value} stands twice, first in line {first.line}", self._file, key.start_mark
+                )
             key_node = Node("scalar", key.start_mark.line + 1, key.start_mark.column + 1)
             node.keys[key.value] = key_node
             node.entries[key.value] = self.build(value)
@@ -236,9 +275,6 @@ class _Builder:
                 if name not in node.entries:
                     node.entries[name] = entry
                     node.keys[name] = other.keys[name]
-
-    def _error(self, message: str, mark: Any) -> DocumentError:
-        return DocumentError(message, file=self._file, line=mark.line + 1, column=mark.column + 1)
 
 
 def _scalar(tag: str, text: str) -> Any:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ..errors import DocumentError
-from ..spec.declaration import Declaration, Form
+from ..spec.declaration import Declaration, Form, ack_name
 from ..spec.shapes import Shape, shape_model
 from .nodes import Node
 from .reading import RequestReader
@@ -60,7 +60,7 @@ def read_ack_manifest(node: Node, file: str) -> Declaration:
         raise DocumentError(
             f"the manifest of a {ACK_KIND} needs a spec, got none", file=file, line=node.line, column=node.column
         )
-    reader = RequestReader(_any_case, numbers_as_text=False)
+    reader = RequestReader(_ack_member, numbers_as_text=False)
     request = reader.read(spec, shape_model().root, (), "spec")
     reader.note((), "spec", spec)
     return Declaration(request=request, form=Form.ACK, file=file, origins=reader.origins)
@@ -70,15 +70,14 @@ def _same_name(shape: Shape, key: str) -> str | None:
     return key if key in (shape.members or {}) else None
 
 
-def _any_case(shape: Shape, key: str) -> str | None:
-    # ACK spells initialisms its own way (s3URI, roleARN) and avoids Go's keyword (type_).
-    wanted = key.rstrip("_").lower()
-    return next((name for name in shape.members or {} if name.lower() == wanted), None)
+def _ack_member(shape: Shape, key: str) -> str | None:
+    # Kubernetes minds the case: a key that only looks like a member would be pruned.
+    return next((name for name in shape.members or {} if ack_name(name) == key), None)
 
 
 def _drop_service_hyperparameters(request: dict[str, Any]) -> None:
-    definitions = [request.get("TrainingJobDefinition"), *(request.get("TrainingJobDefinitions") or [])]
-    for definition in definitions:
+    several = request.get("TrainingJobDefinitions")
+    for definition in [request.get("TrainingJobDefinition"), *(several if isinstance(several, list) else ())]:
         static = definition.get("StaticHyperParameters") if isinstance(definition, dict) else None
         if isinstance(static, dict):
             for name in [name for name in static if name.startswith("_")]:

@@ -83,9 +83,7 @@ class _JobReader:
         self._faults: list[Fault] = []
         self._reader = RequestReader(_find, numbers_as_text=True, short=self._short)
 
-    def read(
-        self, job: Node, text: str, local: Node | None, quotas: Mapping[str, Any] | str | None
-    ) -> Declaration:
+    def read(self, job: Node, text: str, local: Node | None, quotas: Mapping[str, Any] | str | None) -> Declaration:
         keys = top_level_keys()
         model = shape_model()
         config = model.member(model.root, CONFIG)

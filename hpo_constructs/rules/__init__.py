@@ -15,7 +15,7 @@ from .registry import Problem, Rule, rules
 __all__ = ["Finding", "Rule", "Severity", "check", "rules"]
 
 # One module a section of the catalogue, in its order. The shapes come first: the others can rely on them.
-_MODULES = ("shape", "job_rules", "strategy", "hyperparameters", "algorithm", "data", "resources", "warm_start")
+_MODULES = ("shape", "job_rules", "strategy", "hyperparameters", "algorithm", "data", "resources", "warm_start", "app")
 
 Declared = Any  # a TuningJobSpec, a Declaration or a request; typed so that a check loads no models
 

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from functools import cache
 from typing import Any
@@ -18,11 +18,43 @@ from .registry import API, Problem, rule
 OWNED_BY = {
     "HyperParameterTuningJobName": "tuning-job-name",
     "HyperParameterTrainingJobDefinitions": "at-least-one-definition",
+    "ParentHyperParameterTuningJobs": "warm-start-parents",
+    "MaxNumberOfTrainingJobsNotImproving": "completion-not-improving",
+    "RandomSeed": "random-seed-range",
     "TrainingInstanceType": "instance-type-known",
+    "InputDataConfig": "channels",
+    "ChannelName": "channels",
+    "S3Uri": "s3-uri",
+    "KmsKeyId": "output-path",
+    "HyperParameterTuningInstanceConfigs": "instance-configs",
+    "MaximumRetryAttempts": "retry-attempts",
+    "HyperParameterTrainingJobEnvironmentMap": "environment",
+    "HyperParameterTrainingJobEnvironmentKey": "environment",
+    "HyperParameterTrainingJobEnvironmentValue": "environment",
+    "Subnets": "vpc",
+    "SubnetId": "vpc",
+    "VpcSecurityGroupIds": "vpc",
+    "SecurityGroupId": "vpc",
+    "RoleArn": "role",
+    "ContinuousParameterRanges": "searched-hyperparameters",
+    "IntegerParameterRanges": "searched-hyperparameters",
+    "CategoricalParameterRanges": "searched-hyperparameters",
+    "ParameterValues": "categorical-values",
+    "HyperParameters": "static-count",
+    "HyperParameterKey": "static-count",
+    "HyperParameterValue": "static-count",
 }
 
 # Required members that a rule of its own asks for.
-REQUIRED_ELSEWHERE: frozenset[tuple[str, str]] = frozenset()
+REQUIRED_ELSEWHERE: frozenset[tuple[str, str]] = frozenset(
+    {
+        ("HyperParameterTrainingJobDefinition", "OutputDataConfig"),  # output-path
+        ("OutputDataConfig", "S3OutputPath"),  # output-path
+        ("HyperParameterTrainingJobDefinition", "StoppingCondition"),  # stopping-condition
+        ("VpcConfig", "SecurityGroupIds"),  # vpc
+        ("VpcConfig", "Subnets"),  # vpc
+    }
+)
 
 # What a text of a shape looks like, in words.
 _WORDS = {
@@ -109,7 +141,7 @@ class _Walker:
             else:
                 yield from self.value(item, member, (*path, key))
         # A mistyped key is one fault, even when it was meant to be a required member.
-        mistyped = self._meant(value, shape)
+        mistyped = _meant_members(self._job, value, shape.name)
         for name in shape.required:
             if name in value or name in mistyped or (shape.name, name) in REQUIRED_ELSEWHERE:
                 continue
@@ -171,6 +203,8 @@ class _Walker:
         fits = isinstance(value, int | float) and not isinstance(value, bool)
         if not fits or (whole and not isinstance(value, int)) or (not whole and not math.isfinite(value)):
             yield self._wrong_type(value, shape, path)
+            return
+        if shape.name in OWNED_BY:
             return
         low, high = shape.minimum, shape.maximum
         if (low is not None and value < low) or (high is not None and value > high):
@@ -239,12 +273,16 @@ class _Walker:
             names += _TEMPLATE_KEYS
         return names
 
-    def _meant(self, value: dict[str, Any], shape: Shape) -> set[str]:
-        """Members that an unknown key of the structure was probably meant to be."""
-        spelled = {self._job.spell(name): name for name in shape.members or {}}
-        unknown = [str(key) for key in value if key not in (shape.members or {})]
-        close = [match for key in unknown for match in get_close_matches(key, spelled, n=1, cutoff=0.6)]
-        return {spelled[match] for match in close}
+
+def _meant_members(job: Job, value: Mapping[str, Any], shape_name: str) -> set[str]:
+    """Members that an unknown key of a structure was probably meant to be."""
+    members = shape_model().shapes[shape_name].members or {}
+    unknown = [str(key) for key in value if key not in members]
+    if not unknown:
+        return set()
+    spelled = {job.spell(name): name for name in members}
+    close = [match for key in unknown for match in get_close_matches(key, spelled, n=1, cutoff=0.6)]
+    return {spelled[match] for match in close}
 
 
 @cache

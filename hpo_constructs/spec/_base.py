@@ -3,13 +3,20 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationInfo, model_validator
 
 from .names import snake_name
 from .shapes import shape_model
 
 # The CDK encodes a numeric token as a float near -1.9e289; every comparison with it goes wrong silently.
 _NUMERIC_TOKENS_BELOW = -1e288
+_REFUSED = (
+    "a numeric CDK token; numbers must be known at synthesis, because no limit can be checked on a token: "
+    "give a plain number"
+)
+
+# The validation context of `TuningJobSpec.from_request`: nothing is added and nothing converted.
+AS_IT_STANDS = {"as_it_stands": True}
 
 
 def is_numeric_token(value: Any) -> bool:
@@ -37,21 +44,44 @@ class SpecModel(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _no_numeric_tokens(cls, value: Any) -> Any:
+    def _no_numeric_tokens(cls, value: Any, info: ValidationInfo) -> Any:
         if isinstance(value, Mapping):
             for name, item in value.items():
                 if is_numeric_token(item):
-                    raise ValueError(
-                        f"{name} is a numeric CDK token; numbers must be known at synthesis, "
-                        "because no limit can be checked on a token: give a plain number"
-                    )
+                    raise ValueError(f"{name} is {_REFUSED}")
+            if info.context is AS_IT_STANDS:
+                return cls._as_it_stands(value)
         return value
+
+    @classmethod
+    def _as_it_stands(cls, value: Mapping[str, Any]) -> dict[str, Any]:
+        """A structure of a request, for which no default steps in and only the API's names count."""
+        wrong = [name for name in value if name in cls.model_fields]
+        if wrong:
+            raise ValueError(f"{wrong[0]} is not the API's name of a member; write {cls.model_fields[wrong[0]].alias}")
+        absent = {
+            field.alias or name: None
+            for name, field in cls.model_fields.items()
+            if field.default is not None and not field.is_required()
+        }
+        return {**absent, **value}
 
 
 def plain_text(value: Any) -> Any:
-    """Numbers and booleans as SageMaker's text form of hyperparameters; anything else as it is."""
+    """Numbers and booleans as SageMaker's text form of hyperparameters; anything else as it is.
+
+    Raises:
+        ValueError: The value is a numeric CDK token.
+    """
     if isinstance(value, bool):
         return "true" if value else "false"
+    if is_numeric_token(value):
+        raise ValueError(f"the value is {_REFUSED}")
     if isinstance(value, int | float):
         return repr(value)
     return value
+
+
+def text_of(value: Any, info: ValidationInfo) -> Any:
+    """`plain_text` of what a person declares; a request has to have text already."""
+    return value if info.context is AS_IT_STANDS else plain_text(value)

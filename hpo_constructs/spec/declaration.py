@@ -6,6 +6,7 @@ Every door (template, API request, Describe output, ACK manifest, Python) ends h
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 from .names import declared_name, snake_name
@@ -106,6 +107,7 @@ class Declaration:
         return Origin(text, base.line, base.column)
 
 
+@cache
 def ack_name(member: str) -> str:
     """A member's name in an ACK manifest: `s3OutputPath`, `vpcConfig`, `kmsKeyID`.
 

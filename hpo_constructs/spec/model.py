@@ -13,13 +13,13 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, PrivateAttr, Strict, ValidationError
 
 from ..errors import SpecError
-from ._base import SpecModel, plain_text
+from ._base import AS_IT_STANDS, SpecModel, text_of
 from .ranges import HyperparameterRanges
 from .shapes import shape_model
 
 Strategy = Literal["Bayesian", "Random", "Hyperband", "Grid"]
 InputMode = Literal["Pipe", "File", "FastFile"]
-Text = Annotated[str, BeforeValidator(plain_text)]
+Text = Annotated[str, BeforeValidator(text_of)]
 # Text and fractions are not taken for whole numbers, nor 1 for true: the API does not either.
 Integer = Annotated[int, Strict()]
 Boolean = Annotated[bool, Strict()]
@@ -124,7 +124,7 @@ class AlgorithmSpecification(SpecModel):
         metric_definitions: Metrics of an own container. Built-in algorithms bring theirs.
     """
 
-    training_input_mode: InputMode = "File"
+    training_input_mode: InputMode | None = "File"
     training_image: str | None = None
     algorithm_name: str | None = None
     metric_definitions: tuple[MetricDefinition, ...] | None = None
@@ -154,7 +154,7 @@ class S3DataSource(SpecModel):
     """
 
     s3_uri: str
-    s3_data_type: Literal["ManifestFile", "S3Prefix", "AugmentedManifestFile", "Converse"] = "S3Prefix"
+    s3_data_type: Literal["ManifestFile", "S3Prefix", "AugmentedManifestFile", "Converse"] | None = "S3Prefix"
     s3_data_distribution_type: Literal["FullyReplicated", "ShardedByS3Key"] | None = None
     attribute_names: tuple[str, ...] | None = None
     instance_group_names: tuple[str, ...] | None = None
@@ -406,14 +406,14 @@ class WarmStartConfig(SpecModel):
 class Autotune(SpecModel):
     """Lets SageMaker choose ranges and settings that are left out."""
 
-    mode: Literal["Enabled"] = "Enabled"
+    mode: Literal["Enabled"] | None = "Enabled"
 
 
 class Tag(SpecModel):
     """A tag of the tuning job; the service hands it on to the training jobs."""
 
     key: str
-    value: Text = ""
+    value: Text | None = ""
 
 
 _CONFIG = "HyperParameterTuningJobConfig"
@@ -465,20 +465,47 @@ class TuningJobSpec(SpecModel):
     def from_request(cls, request: Mapping[str, Any]) -> Self:
         """Read the request of CreateHyperParameterTuningJob, as boto3 takes it.
 
-        Nothing is dropped and nothing changed: `to_request()` gives an equal request. Values that break a rule are
-        kept; `check` reports them.
+        Nothing is added, dropped or changed: `to_request()` gives an equal request. Values that break a rule are
+        kept, and so is the lack of a member that the declaration has a default for; `check` reports them.
 
         Raises:
             SpecError: A member is unknown, missing or of the wrong type; the message lists all such faults.
         """
+        if not isinstance(request, Mapping):
+            raise SpecError(f"a tuning job's request must be a structure, got {request!r:.80}")
         members = dict(request)
         config = members.pop(_CONFIG, None)
         if not isinstance(config, Mapping):
-            raise SpecError(f"{_CONFIG} must be a structure, got {config!r}")
+            raise SpecError(f"{_CONFIG} must be a structure, got {config!r:.80}")
+        # The declaration has the members of both at its top; in a request each has its place.
+        misplaced = [name for name in members if name in _config_members()]
+        misplaced += [f"{_CONFIG}.{name}" for name in config if name in _root_members()]
+        if misplaced:
+            raise SpecError(f"not a tuning job's request: {', '.join(misplaced)} does not belong there")
         try:
-            return cls.model_validate({**members, **config})
+            return cls.model_validate({**members, **config}, context=AS_IT_STANDS)
         except ValidationError as error:
             raise SpecError(_faults(error)) from None
+
+    @classmethod
+    def from_tuner(cls, tuner: Any, inputs: Any = None, name: str | None = None) -> Self:
+        """Read a `HyperparameterTuner` of the SageMaker Python SDK, version 2 or 3.
+
+        The SDK builds the request as for a start, and nothing is sent. An estimator with a local `source_dir` has it
+        uploaded to S3 by the SDK, as a start would: the request names the archive.
+
+        Args:
+            tuner: The tuner; in version 2 also one of `HyperparameterTuner.create`, with several estimators.
+            inputs: The training data, as the tuner's `fit` or `tune` takes it.
+            name: The job's declared name. Without it the tuner's `base_tuning_job_name`, else the SDK's own name for
+                the image without the time.
+
+        Raises:
+            SpecError: The object is no tuner, or the SDK cannot build a request of it.
+        """
+        from .sdk import request_of_tuner
+
+        return cls.from_request(request_of_tuner(tuner, inputs, name))
 
     def to_request(self) -> dict[str, Any]:
         """The request of CreateHyperParameterTuningJob, as boto3 takes it, without members that are not set.
@@ -492,6 +519,10 @@ class TuningJobSpec(SpecModel):
             _CONFIG: config,
             **members,
         }
+
+
+def _root_members() -> frozenset[str]:
+    return frozenset(shape_model().root.members or ())
 
 
 def _config_members() -> tuple[str, ...]:

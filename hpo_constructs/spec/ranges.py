@@ -13,12 +13,12 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, model_validator
 
-from ._base import SpecModel, is_numeric_token, plain_text
+from ._base import SpecModel, is_numeric_token, plain_text, text_of
 
 ScalingType = Literal["Auto", "Linear", "Logarithmic", "ReverseLogarithmic"]
 Number = int | float | str
 
-ParameterText = Annotated[str, BeforeValidator(plain_text)]
+ParameterText = Annotated[str, BeforeValidator(text_of)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +212,8 @@ def _number(name: str, value: Number) -> float:
     if is_numeric_token(value):
         raise ValueError(f"`{name}` is a numeric CDK token; numbers must be known at synthesis: give a plain number")
     try:
-        number = math.nan if isinstance(value, bool) else float(value)
+        # Python alone reads 1_000 as a number.
+        number = math.nan if isinstance(value, bool) or "_" in str(value) else float(value)
     except (TypeError, ValueError):
         number = math.nan
     if not math.isfinite(number):
