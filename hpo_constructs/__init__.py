@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import stacks
+    from .catalog import BuiltInAlgorithm
     from .cdk import TuningFragment, TuningJob
     from .documents import load
     from .rules import Finding, Severity, check
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "BuiltInAlgorithm",
     "CategoricalParameter",
     "ContinuousParameter",
     "Finding",
@@ -35,6 +37,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "BuiltInAlgorithm": "catalog",
     "CategoricalParameter": "spec",
     "ContinuousParameter": "spec",
     "Finding": "rules",

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ..errors import HpoError
-from . import catalogue, check, importing, local, render, run, schema
+from . import catalogue, check, importing, local, quotas, render, run, schema
 
 app = typer.Typer(
     name="hpo",
@@ -27,6 +27,7 @@ app.command("check")(check.check_command)
 app.command("run")(run.run_command)
 app.add_typer(local.app, name="local")
 app.command("render")(render.render_command)
+app.command("quotas")(quotas.quotas_command)
 app.command("import")(importing.import_command)
 app.command("schema")(schema.schema_command)
 app.command("rules")(catalogue.rules_command)

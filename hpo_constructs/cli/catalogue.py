@@ -10,8 +10,17 @@ from ..rules import rules
 from .terminal import style
 
 
-def rules_command() -> None:
+def rules_command(
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the catalogue with reasons, sources and examples as Markdown.")
+    ] = False,
+) -> None:
     """List all rules: id, severity and what holds."""
+    if markdown:
+        from ..report.rules import as_markdown
+
+        typer.echo(as_markdown(), nl=False)
+        return
     colour = style()
     width = max(map(len, rules()))
     for rule in rules().values():

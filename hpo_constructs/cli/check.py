@@ -15,6 +15,8 @@ from ..spec.declaration import Declaration
 from .terminal import style
 
 QUOTA_CONTEXT = "hpo:quotas"
+BUDGET_CONTEXT = "hpo:budget"
+_CDK_JSON = Path("cdk.json")
 
 
 class Format(StrEnum):
@@ -58,7 +60,7 @@ def check_command(
     """
     allowed = stated_quotas(quotas)
     declarations, unreadable, skipped = read_all(paths)
-    findings = check(declarations, quotas=allowed)
+    findings = check(declarations, quotas=allowed, budget=_context(BUDGET_CONTEXT))
     match output:
         case Format.JSON:
             typer.echo(as_json(findings, unreadable, len(declarations)))
@@ -73,7 +75,7 @@ def check_command(
         case Format.TEXT:
             typer.echo(as_text(findings, unreadable, len(declarations), show_unknown=show_unknown, style=style()))
             if skipped:
-                typer.echo(f"{skipped} files in folders declare no tuning job and were left out", err=True)
+                typer.echo(f"files in folders that declare no tuning job and were left out: {skipped}", err=True)
     if unreadable:
         raise typer.Exit(2)
     if any(finding.severity.fails or (strict and finding.severity is Severity.WARNING) for finding in findings):
@@ -114,7 +116,7 @@ def stated_quotas(option: str | None) -> Quotas:
         QuotaError: There is no such edition or file, or it states something unknown.
     """
     if option is None:
-        return _context_quotas(Path("cdk.json"))
+        return _context_quotas()
     if option in edition_names():
         return state(option)
     file = Path(option)
@@ -122,7 +124,7 @@ def stated_quotas(option: str | None) -> Quotas:
         raise QuotaError(
             f"--quotas must be an edition ({', '.join(edition_names())}) or a file, got {option!r}: no such file"
         )
-    values = _plain(file)
+    values = plain_file(file)
     # A cdk.json serves as it is.
     if isinstance(values, dict) and isinstance(values.get("context"), dict):
         values = values["context"].get(QUOTA_CONTEXT)
@@ -132,18 +134,26 @@ def stated_quotas(option: str | None) -> Quotas:
         raise QuotaError(f"{file}: {error}") from None
 
 
-def _context_quotas(cdk_json: Path) -> Quotas:
-    if not cdk_json.is_file():
-        return state(None)
-    values = _plain(cdk_json)
-    context = values.get("context") if isinstance(values, dict) else None
+def _context_quotas() -> Quotas:
     try:
-        return state(context.get(QUOTA_CONTEXT) if isinstance(context, dict) else None)
+        return state(_context(QUOTA_CONTEXT))
     except QuotaError as error:
-        raise QuotaError(f"{cdk_json}, context {QUOTA_CONTEXT}: {error}") from None
+        raise QuotaError(f"{_CDK_JSON}, context {QUOTA_CONTEXT}: {error}") from None
 
 
-def _plain(file: Path) -> Any:
+def _context(key: str) -> Any:
+    """A context value of this folder's cdk.json; None without one."""
+    values = plain_file(_CDK_JSON) if _CDK_JSON.is_file() else None
+    context = values.get("context") if isinstance(values, dict) else None
+    return context.get(key) if isinstance(context, dict) else None
+
+
+def plain_file(file: Path) -> Any:
+    """The content of a YAML or JSON file, of its first document; None when it is empty.
+
+    Raises:
+        DocumentError: It cannot be read, or is neither.
+    """
     from ..documents.nodes import parse
 
     try:

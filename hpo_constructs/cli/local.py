@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from ..errors import LocalError
+from .check import stated_quotas
 from .run import image_file_entries
 
 app = typer.Typer(
@@ -23,6 +24,7 @@ DEFAULT_PORT = 4510
 
 @app.command("up")
 def up_command(
+    *,
     port: Annotated[int, typer.Option(min=0, max=65535, help="TCP port; 0 takes a free one.")] = DEFAULT_PORT,
     region: Annotated[str, typer.Option(help="The region that the endpoint plays.")] = "us-east-1",
     images: Annotated[
@@ -35,6 +37,23 @@ def up_command(
         Path | None,
         typer.Option(
             metavar="FOLDER", help="Where training jobs run and the log is kept.", show_default="a temporary one"
+        ),
+    ] = None,
+    state: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Keep jobs, S3 objects and SSM parameters here, and begin with those that are here; stacks are not "
+            "kept.",
+            show_default="nothing is kept",
+        ),
+    ] = None,
+    quotas: Annotated[
+        str | None,
+        typer.Option(
+            metavar="EDITION|FILE",
+            help="Refuse requests beyond these quotas, as `hpo check --quotas`.",
+            show_default="no quotas",
         ),
     ] = None,
 ) -> None:
@@ -51,7 +70,14 @@ def up_command(
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: ended.set())
-    endpoint = LocalEndpoint(port=port, region=region, images=image_file_entries(images), work_dir=work_dir)
+    endpoint = LocalEndpoint(
+        port=port,
+        region=region,
+        images=image_file_entries(images),
+        work_dir=work_dir,
+        state=state,
+        quotas=None if quotas is None else stated_quotas(quotas),
+    )
     with endpoint:
         for name in sorted(name for name in os.environ if name.startswith("AWS_")):
             # A service's own endpoint or a web identity would be stronger than what follows.

@@ -8,7 +8,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -19,7 +19,7 @@ from ..spec.shapes import Shape, shape_model
 from .comments import Comment, comments_of
 from .files import read_node, read_text, text_of
 from .nodes import Node, parse
-from .template import JOBS, LOCAL, QUOTAS, RANGE_LISTS
+from .template import BUDGET, DEFAULTS, JOBS, LOCAL, QUOTAS, RANGE_LISTS, RUN
 
 WIDTH = 110
 _INDENT = "  "
@@ -73,8 +73,7 @@ def import_text(text: str, file: str) -> str:
         if documents and not template and documents[-1][0][-1].form is not Form.TEMPLATE:
             documents[-1][0].extend(declared)  # requests of one file become one template
             continue
-        blocks = {key: _tree_of(node.entries[key]) for key in (QUOTAS, LOCAL) if template and key in node.entries}
-        documents.append((declared, blocks))
+        documents.append((declared, _blocks(node) if template else {}))
     if not documents:
         read_text(text, file)  # says what is wrong with an empty file
     header = "" if documents[0][0][0].form is Form.TEMPLATE else _header(file, documents[0][0])
@@ -82,6 +81,17 @@ def import_text(text: str, file: str) -> str:
     written = _written(trees, header, comments_of(text))
     _compare([item for declared, _ in documents for item in declared], written, file)
     return written
+
+
+def _blocks(node: Node) -> "dict[str, _Tree]":
+    """The blocks that a template has beside its jobs, as they were written."""
+    found = {}
+    for key in (RUN, QUOTAS, BUDGET, LOCAL):
+        # What defaults and jobs say of runs together is known to the declarations only.
+        if key in node.entries and not (key == RUN and DEFAULTS in node.entries):
+            found[key] = _tree_of(node.entries[key])
+            found[key].line, found[key].column = node.keys[key].line, node.keys[key].column
+    return found
 
 
 def _single_documents(nodes: Iterable[Node]) -> Iterator[Node]:
@@ -143,10 +153,18 @@ def _document(declared: list[Declaration], blocks: dict[str, _Tree]) -> _Tree:
                 column=fault.origin.column or None,
             )
     jobs = [_JobTree(declaration).tree() for declaration in declared]
+    for declaration, job in zip(declared, jobs, strict=True):
+        changed = {
+            item.name: getattr(declaration.run, item.name)
+            for item in fields(declaration.run)
+            if getattr(declaration.run, item.name) != item.default
+        }
+        if changed and RUN not in blocks:
+            job.entries = [*(job.entries or []), (RUN, _plain_tree(changed))]
     document = jobs[0] if len(jobs) == 1 else _Tree(entries=[(JOBS, _Tree(items=jobs))])
     document.entries = [*(document.entries or []), *blocks.items()]
     if len(jobs) == 1 and declared[0].form is Form.TEMPLATE:
-        document.entries.sort(key=lambda entry: (entry[1].line, entry[1].column))
+        document.entries.sort(key=lambda entry: (entry[1].line or math.inf, entry[1].column))
     return document
 
 
@@ -458,7 +476,8 @@ def _compare(declared: list[Declaration], written: str, file: str) -> None:
     again = read_text(written, file)
     for wanted, got in zip(declared, again, strict=True):
         difference = _difference(wanted.request, got.request, ())
-        if difference is not None or got.faults:
+        beside = all(getattr(wanted, name) == getattr(got, name) for name in ("run", "quotas", "budget", "local"))
+        if difference is not None or got.faults or not beside:
             origin = wanted.origin(difference or ())
             raise HpoError(
                 f"{file}: a template cannot say what {origin.path or 'the declaration'} says: "

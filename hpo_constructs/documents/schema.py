@@ -13,13 +13,15 @@ from dataclasses import fields
 from typing import Any, get_args
 
 from ..quotas import Quotas, edition_names
+from ..quotas.costs import Budget, Prices
 from ..spec import CategoricalParameter, ContinuousParameter, TrainingJobDefinition, TuningJobSpec
 from ..spec._base import SpecModel
 from ..spec.declaration import CONFIG
 from ..spec.names import declared_name, snake_name
 from ..spec.ranges import AutoParameter
+from ..spec.run import RunSettings, setting_choices, setting_names
 from ..spec.shapes import Shape, shape_model
-from .template import CLONE, DEFAULTS, JOBS, LOCAL, QUOTAS, RANGE_LISTS
+from .template import BUDGET, CLONE, DEFAULTS, JOBS, LOCAL, QUOTAS, RANGE_LISTS, RUN
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 Schema = dict[str, Any]
@@ -50,7 +52,9 @@ _DESCRIPTIONS = {
     DEFAULTS: "What holds for every job of this file; training_job_definition: for each of their definitions. A job's "
     "own value goes before, null takes an entry away.",
     QUOTAS: "The account's quotas that the jobs are checked against: an edition, or single values.",
+    BUDGET: "What one run of each job may use at most, by its own limits; above it a check fails.",
     LOCAL: "What `hpo run` needs on this machine; nothing else reads it.",
+    RUN: "How the job's runs begin and what they publish.",
     CLONE: "Takes over the definition of this name; what stands beside it is changed, and null takes an entry away.",
 }
 # Of members whose model does not describe them, because Python's reader sees the class around them.
@@ -120,6 +124,7 @@ class _Generator:
         required = [declared_name(name) for name in ("HyperParameterTuningJobName", *config.required)]
         file_keys = {
             QUOTAS: {"$ref": "#/$defs/quotas", "description": _DESCRIPTIONS[QUOTAS]},
+            BUDGET: {"$ref": "#/$defs/budget", "description": _DESCRIPTIONS[BUDGET]},
             LOCAL: {"$ref": "#/$defs/local", "description": _DESCRIPTIONS[LOCAL]},
             DEFAULTS: {"$ref": "#/$defs/defaults", "description": _DESCRIPTIONS[DEFAULTS]},
         }
@@ -127,7 +132,9 @@ class _Generator:
             "job": {**job, "additionalProperties": False},
             "defaults": {**job, "additionalProperties": False, "description": _DESCRIPTIONS[DEFAULTS]},
             "quotas": _quotas(),
+            "budget": _budget(),
             "local": _local(),
+            "run": _run(),
         }
         jobs = {
             "description": _DESCRIPTIONS[JOBS],
@@ -159,6 +166,7 @@ class _Generator:
             shape = self._model.member(root, name) or self._model.member(config, name)
             if shape is not None:
                 properties[declared_name(name)] = self._member(declared_name(name), shape, texts)
+        properties[RUN] = {"$ref": "#/$defs/run", "description": _DESCRIPTIONS[RUN]}
         return {"type": "object", "properties": properties}
 
     def _member(self, key: str, shape: Shape, texts: dict[str, str], *, removable: bool = True) -> Schema:
@@ -317,13 +325,46 @@ def _quotas() -> Schema:
         if item.name in {"edition", "source", "stated"}:
             continue
         schema: Schema = number
-        if item.name == "instances":
+        if item.name in {"instances", "spot_instances"}:
             schema = {"type": "object", "additionalProperties": number}
         elif item.name == "hyperparameters_count_categorical_values":
             schema = {"type": "boolean"}
         properties[item.name] = {**schema, "description": texts[item.name]}
     stated = {"type": "object", "properties": properties, "additionalProperties": False}
     return {"anyOf": [{"enum": list(edition_names())}, stated, {"type": "null"}]}
+
+
+def _run() -> Schema:
+    texts = _attributes(RunSettings)
+    kinds: dict[str, Schema] = {
+        "min_completed_training_jobs": {"type": ["integer", "null"], "minimum": 1},
+        "required_objective_value": {"type": ["number", "null"]},
+        "replace_best_by": {"type": ["number", "null"], "minimum": 0},
+    }
+    properties: dict[str, Schema] = {}
+    for name in setting_names():
+        choices = setting_choices(name)
+        schema = kinds.get(name) or ({"enum": [*choices, None]} if choices else {"type": ["string", "null"]})
+        properties[name] = {**schema, "description": texts[name]}
+    return {"type": ["object", "null"], "properties": properties, "additionalProperties": False}
+
+
+def _budget() -> Schema:
+    budget, prices = _attributes(Budget), _attributes(Prices)
+    amount: Schema = {"type": "number", "minimum": 0}
+    by_type: Schema = {"type": "object", "additionalProperties": amount}
+    listed: dict[str, Schema] = {"currency": {"type": "string"}, "instances": by_type, "spot_instances": by_type}
+    price_list = {
+        "type": "object",
+        "properties": {name: {**schema, "description": prices[name]} for name, schema in listed.items()},
+        "additionalProperties": False,
+    }
+    members = {"max_instance_hours": amount, "max_cost": amount, "prices": price_list}
+    return {
+        "type": ["object", "null"],
+        "properties": {name: {**schema, "description": budget[name]} for name, schema in members.items()},
+        "additionalProperties": False,
+    }
 
 
 def _local() -> Schema:

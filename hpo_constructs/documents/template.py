@@ -1,7 +1,8 @@
 """The team template: tuning jobs in YAML for people, in snake_case, with short forms where they cannot be misread.
 
 A file declares one job at its top level, or several under `tuning_jobs`. Beside them stand `defaults`, which hold for
-every job of the file, `quotas`, which the account allows, and `local`, which only local runs read. Short forms:
+every job of the file, `quotas`, which the account allows, and `local`, which only local runs read. A job's `run` block
+says how its runs begin and what they publish. Short forms:
 
 - `hyperparameter_ranges`, `tags`, `metric_definitions` and `input_data_config` as mappings from names;
 - `s3_uri`, `s3_data_type` and `s3_data_distribution_type` of a channel without the levels around them;
@@ -10,12 +11,15 @@ every job of the file, `quotas`, which the account allows, and `local`, which on
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from ..errors import DocumentError, QuotaError
+from ..errors import DocumentError, QuotaError, SpecError
 from ..quotas import state
+from ..quotas.costs import state_budget
 from ..spec.declaration import CONFIG, Declaration, Fault, Form, Origin, Path
 from ..spec.names import declared_name, snake_name
+from ..spec.run import RunSettings
 from ..spec.shapes import Shape, shape_model
 from .nodes import Node
 from .reading import RequestReader
@@ -26,7 +30,8 @@ RANGE_LISTS = {
     "Categorical": "categorical_parameter_ranges",
     "Auto": "auto_parameters",
 }
-JOBS, DEFAULTS, QUOTAS, LOCAL, CLONE = "tuning_jobs", "defaults", "quotas", "local", "clone"
+JOBS, DEFAULTS, QUOTAS, LOCAL, RUN, CLONE = "tuning_jobs", "defaults", "quotas", "local", "run", "clone"
+BUDGET = "budget"
 LOCAL_KEYS = ("prepare", "data", "commands")
 _DEFINITION, _DEFINITIONS = "training_job_definition", "training_job_definitions"
 _RANGES = "hyperparameter_ranges"
@@ -57,22 +62,22 @@ def read_template(node: Node, file: str) -> list[Declaration]:
     """
     local = _block(node, LOCAL, file)
     defaults = _block(node, DEFAULTS, file)
-    quotas = _quotas(node, file)
+    quotas, budget = _quotas(node, file), _budget(node, file)
     jobs = node.entries.get(JOBS)
     if jobs is None:
-        job = _without(node, {LOCAL, DEFAULTS, QUOTAS})
-        return [_JobReader(file).read(_with_defaults(job, defaults), "", local, quotas)]
+        job = _without(node, {LOCAL, DEFAULTS, QUOTAS, BUDGET})
+        return [replace(_JobReader(file).read(_with_defaults(job, defaults), "", local, quotas), budget=budget)]
     if jobs.kind != "sequence" or not jobs.items:
         raise _error(f"{JOBS} must be a list of tuning jobs", file, node.keys[JOBS])
     for key in node.entries:
-        if key not in {JOBS, DEFAULTS, LOCAL, QUOTAS}:
+        if key not in {JOBS, DEFAULTS, LOCAL, QUOTAS, BUDGET}:
             raise _error(f"{key} stands beside {JOBS}: write it in each job, or under {DEFAULTS}", file, node.keys[key])
     declarations = []
     for index, job in enumerate(jobs.items):
         if job.kind != "mapping":
             raise _error(f"{JOBS}[{index}] must be a mapping that declares a tuning job", file, job)
         declarations.append(_JobReader(file).read(_with_defaults(job, defaults), f"{JOBS}[{index}]", local, quotas))
-    return declarations
+    return [replace(declaration, budget=budget) for declaration in declarations]
 
 
 class _JobReader:
@@ -90,6 +95,8 @@ class _JobReader:
         request: dict[str, Any] = {CONFIG: {}}
         self._reader.note((), text, job)
         job = self._with_clones(job)
+        run = self._run(job)
+        job = _without(job, {RUN})
         for key in job.entries:
             target = keys.get(key)
             # An unknown key is kept under its own name: the rule `shape` reports it with a suggestion.
@@ -105,7 +112,19 @@ class _JobReader:
             faults=tuple(self._faults),
             quotas=quotas,
             local=self._local(local),
+            run=run,
         )
+
+    def _run(self, job: Node) -> RunSettings:
+        node = _block(job, RUN, self._file)
+        if node is None:
+            return RunSettings()
+        try:
+            return RunSettings.from_mapping(node.plain())
+        except SpecError as error:
+            # A message begins with the setting's name, which stands at its own place.
+            at = next((place for name, place in node.keys.items() if str(error).startswith(f"{name} ")), node)
+            raise _error(f"{RUN}: {error}", self._file, at) from None
 
     def _local(self, node: Node | None) -> dict[str, Any]:
         if node is None:
@@ -199,7 +218,12 @@ def merged(base: Node, changes: Node) -> Node:
 
 
 def _shallow(base: Node, changes: Node) -> Node:
-    return Node.mapping({**base.entries, **changes.entries}, changes, {**base.keys, **changes.keys})
+    entries = {
+        key: value
+        for key, value in {**base.entries, **changes.entries}.items()
+        if not (key in base.entries and value.is_null)
+    }
+    return Node.mapping(entries, changes, {**base.keys, **changes.keys})
 
 
 def _with_defaults(job: Node, defaults: Node | None) -> Node:
@@ -221,7 +245,9 @@ def _with_defaults(job: Node, defaults: Node | None) -> Node:
             for item in several.items
         ]
         entries[_DEFINITIONS] = Node.sequence(items, several)
-    return Node.mapping(entries, result, result.keys)
+    if single is None and several is None:
+        entries[_DEFINITION] = for_definitions
+    return Node.mapping(entries, result, {**defaults.keys, **result.keys})
 
 
 def _find(shape: Shape, key: str) -> str | None:
@@ -336,6 +362,19 @@ def _quotas(node: Node, file: str) -> Mapping[str, Any] | str | None:
         state(values)
     except QuotaError as error:
         raise _error(f"{QUOTAS}: {error}", file, node.keys[QUOTAS]) from None
+    return values
+
+
+def _budget(node: Node, file: str) -> Mapping[str, Any] | None:
+    """What a run of each of the template's jobs may use at most."""
+    block = _block(node, BUDGET, file)
+    if block is None:
+        return None
+    values: Mapping[str, Any] = block.plain()
+    try:
+        state_budget(values)
+    except QuotaError as error:
+        raise _error(str(error), file, node.keys[BUDGET]) from None
     return values
 
 

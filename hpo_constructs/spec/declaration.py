@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 
 from .names import declared_name, snake_name
+from .run import RunSettings
 
 CONFIG = "HyperParameterTuningJobConfig"
 
@@ -58,6 +59,9 @@ class Declaration:
         faults: What the form of the input does not allow; the rule `shape` reports it.
         quotas: The quotas that the input states for its jobs: an edition's name or single values; None without.
         local: What the input says for local runs only; empty unless it is a template with a `local` block.
+        budget: What a run of each job may use at most, as the input states it; None without.
+        turn: Jobs with the same one never run at the same time; None for a job that runs whenever it is started.
+        run: How runs begin and what they publish; a template's `run` block states it.
     """
 
     request: dict[str, Any]
@@ -67,6 +71,9 @@ class Declaration:
     faults: tuple[Fault, ...] = ()
     quotas: Mapping[str, Any] | str | None = None
     local: Mapping[str, Any] = field(default_factory=dict)
+    run: RunSettings = field(default_factory=RunSettings)
+    budget: Mapping[str, Any] | None = None
+    turn: str | None = None
 
     @property
     def name(self) -> str:

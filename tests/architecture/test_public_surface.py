@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 def test_public_names() -> None:
     assert sorted(hpo_constructs.__all__) == [
+        "BuiltInAlgorithm",
         "CategoricalParameter",
         "ContinuousParameter",
         "Finding",
@@ -40,7 +41,7 @@ def loaded_by(code: str) -> set[str]:
     "code",
     [
         "import hpo_constructs",
-        "import sys; sys.argv = ['hpo', 'check', 'examples']\n"
+        "import sys; sys.argv = ['hpo', 'check', 'examples/single']\n"
         "from hpo_constructs.cli.__main__ import main\n"
         "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code",
     ],

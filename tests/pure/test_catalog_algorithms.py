@@ -119,7 +119,7 @@ def test_xgboost_by_hand():
         ("xgboost", True, False, True, True),
         ("seq2seq", True, True, False, True),
         ("image-classification", True, False, False, True),
-        ("randomcutforest", False, False, True, False),
+        ("randomcutforest", True, False, True, False),
         ("lda", False, True, True, False),
         ("knn", False, False, True, True),
         ("autogluon-tabular", None, True, True, True),

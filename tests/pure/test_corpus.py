@@ -73,7 +73,7 @@ def test_the_faults_name_rules_that_exist_and_cover_what_fails_in_one_request() 
     # These need something that a request does not show, or have their cases in tests of their own.
     elsewhere = {
         "auto-parameter-hint", "hyperband-iterative", "poll-history-budget", "deploy-wait",
-        "request-size", "ssm-size", "tuning-job-name-room", "warm-start-identical", "warm-start-objective",
-        "warm-start-counts",
+        "instances-per-training-job", "request-size", "ssm-size", "tuning-job-name-room", "warm-start-identical",
+        "warm-start-objective", "warm-start-counts",
     }  # fmt: skip
     assert single - covered - elsewhere == set()

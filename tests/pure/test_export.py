@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from hpo_constructs.documents import read, read_text
+from hpo_constructs.documents import find_files, read, read_text
 from hpo_constructs.documents.comments import comments_of
 from hpo_constructs.documents.export import import_file, import_text, template_text
 from hpo_constructs.errors import DocumentError, HpoError
@@ -17,7 +17,7 @@ from .strategies import botocore_refuses, requests
 
 ROOT = Path(__file__).parents[2]
 GOOD = sorted(path for path in (ROOT / "tests/corpus/good").rglob("*") if path.suffix in {".yaml", ".yml", ".json"})
-EXAMPLES = sorted((ROOT / "examples").rglob("*.yaml"))
+EXAMPLES = [path for path in find_files(ROOT / "examples") if path.suffix == ".yaml"]
 
 
 def exact(value: Any) -> str:
@@ -289,3 +289,12 @@ def test_a_template_with_a_fault_of_form() -> None:
 def test_an_empty_file() -> None:
     with pytest.raises(DocumentError, match="declares no tuning job"):
         import_text("# nothing\n", "empty.yaml")
+
+
+def test_what_stands_beside_the_request() -> None:
+    text = f"{SINGLE}run:  # its runs\n  overlap: skip  # no queue\nquotas: aws-2026\n"
+    written = import_text(text, "run.yaml")
+    assert written.splitlines()[-3:] == ["run:  # its runs", "  overlap: skip  # no queue", "quotas: aws-2026"]
+    several = f"defaults: {{run: {{overlap: skip}}}}\ntuning_jobs:\n- {SINGLE.replace(chr(10), chr(10) + '  ')}"
+    (again,) = read_text(import_text(several, "several.yaml"), "several.yaml")
+    assert again.run.overlap == "skip"

@@ -39,6 +39,11 @@ def job(name: str, parallel: int, total: int | None, *definitions: dict[str, Any
     return body
 
 
+def app(*bodies: dict[str, Any]) -> list[Declaration]:
+    """Jobs that one app deploys: saved requests would stand each for itself."""
+    return [Declaration(body, Form.SPEC) for body in bodies]
+
+
 def plain(instance_type: str, count: int, **more: Any) -> dict[str, Any]:
     return {"ResourceConfig": {"InstanceType": instance_type, "InstanceCount": count, "VolumeSizeInGB": 10}, **more}
 
@@ -67,7 +72,7 @@ def of(rule: str, findings: list[Finding]) -> list[Finding]:
 
 
 def test_the_worked_example_of_the_guide() -> None:
-    jobs = [job(f"job-{number}", 20, 100, plain(M4, 1)) for number in range(10)]
+    jobs = app(*(job(f"job-{number}", 20, 100, plain(M4, 1)) for number in range(10)))
     findings = check(jobs)
     assert of("concurrent-tuning-jobs", findings) == of("total-training-jobs", findings) == []
     assert len(of("parallel-training-jobs", findings)) == 10
@@ -84,20 +89,20 @@ def test_the_worked_example_of_the_guide() -> None:
 
 @pytest.mark.parametrize(("count", "quota", "findings"), [(2, 2, 0), (3, 2, 1), (1, 0, 1)])
 def test_concurrent_tuning_jobs(count: int, quota: int, findings: int) -> None:
-    jobs = [job(f"job-{number}", 1, 5, plain(M5, 1)) for number in range(count)]
+    jobs = app(*(job(f"job-{number}", 1, 5, plain(M5, 1)) for number in range(count)))
     found = of("concurrent-tuning-jobs", check(jobs, {"concurrent_tuning_jobs": quota}))
     assert len(found) == findings
     assert all(one.job == f"job-{quota}" and f"got {count}" in one.message for one in found)
 
 
 def needs(*bodies: dict[str, Any]) -> tuple[dict[str, int], int]:
-    from hpo_constructs.rules.app import instance_needs, instances_needed
+    from hpo_constructs.rules.needs import job_needs
 
-    jobs = [Job(Declaration(body, Form.REQUEST), state(None)) for body in bodies]
+    jobs = [job_needs(Job(Declaration(body, Form.REQUEST), state(None))) for body in bodies]
     by_type: Counter[str] = Counter()
     for one in jobs:
-        by_type.update({str(pool): count for pool, count in instance_needs(one).items()})
-    return dict(by_type), sum(map(instances_needed, jobs))
+        by_type.update({str(pool): count for pool, count in one.pools().items()})
+    return dict(by_type), sum(max(one.instances(spot=False), one.instances(spot=True)) for one in jobs)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +128,8 @@ def needs(*bodies: dict[str, Any]) -> tuple[dict[str, int], int]:
         ),
         # What is not stated counts as none.
         (job("a", 2, 20, {}), {}, 0),
-        (job("a", 2, 20, plain("${Token[Type.1]}", 2)), {}, 0),
+        # Of a type that the deployment knows, the number counts.
+        (job("a", 2, 20, plain("${Token[Type.1]}", 2)), {}, 4),
     ],
 )
 def test_the_worst_mix_of_a_job(body: dict[str, Any], by_type: dict[str, int], total: int) -> None:
@@ -158,7 +164,7 @@ def test_the_worst_mix_against_brute_force(definitions: list[Any], parallel: int
 
 
 def test_instances_are_added_up_over_jobs_and_reported_once_for_a_type() -> None:
-    jobs = [job("small", 2, 20, plain(M5, 1)), job("large", 3, 20, plain(M5, 2)), job("other", 1, 5, plain(M4, 1))]
+    jobs = app(job("small", 2, 20, plain(M5, 1)), job("large", 3, 20, plain(M5, 2)), job("other", 1, 5, plain(M4, 1)))
     assert of("instances-per-type", check(jobs, {"instances_per_type": 8})) == []
     (finding,) = of("instances-per-type", check(jobs, {"instances_per_type": 7}))
     assert finding.job == "large"
@@ -201,7 +207,7 @@ def test_files_that_state_quotas_of_their_own(stated: list[Any], total: int, quo
 
 
 def test_what_is_stated_in_a_fix_is_accepted_and_enough() -> None:
-    jobs = [job(f"job-{number}", 5, 50, plain(M5, 3), plain(M4, 2)) for number in range(3)]
+    jobs = app(*(job(f"job-{number}", 5, 50, plain(M5, 3), plain(M4, 2)) for number in range(3)))
     stated: dict[str, Any] = {}
     for found in check(jobs):
         if found.severity.fails:
