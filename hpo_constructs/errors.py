@@ -63,7 +63,7 @@ class CatalogError(HpoError, ValueError):
 
 
 class QuotaError(HpoError, ValueError):
-    """A statement of quotas names an unknown edition or quota, or a value that is not a whole number."""
+    """A statement of quotas, prices or a budget names something unknown, or a value that is not a right number."""
 
 
 class LocalError(HpoError):

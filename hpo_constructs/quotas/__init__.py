@@ -15,6 +15,17 @@ from ..errors import QuotaError
 
 DEFAULT_EDITION = "developer-guide"
 
+# What an edition may leave open, an app may leave open, too.
+_MAY_BE_UNKNOWN = frozenset(
+    {
+        "instances_per_training_job",
+        "instances_per_type",
+        "instances_total",
+        "random_training_jobs",
+        "spot_instances_total",
+    }
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Quotas:
@@ -30,13 +41,17 @@ class Quotas:
         metric_definitions: Metrics of a tuning job.
         parallel_training_jobs: Training jobs of a tuning job at the same time.
         training_jobs: Training jobs of a tuning job in all.
+        random_training_jobs: Those of a random search, which has a quota of its own; `training_jobs` without it.
         tuning_job_runtime_in_seconds: Longest run of a tuning job.
         training_job_runtime_in_seconds: Longest run of a training job.
         channels: Channels of a training job definition.
         warm_start_parents: Parents of a warm start.
-        instances_per_type: Training instances of any one type; None when it is not known.
-        instances_total: Training instances of all types; None when it is not known.
+        instances_per_training_job: Instances of one training job; None when it is not known.
+        instances_per_type: Training instances of any one type, of spot ones as many again; None when it is not known.
+        instances_total: Training instances of all types, without spot ones; None when it is not known.
+        spot_instances_total: Spot training instances of all types; None when it is not known.
         instances: Training instances of single types, over `instances_per_type`.
+        spot_instances: Spot training instances of single types, over `instances_per_type`.
         stated: The names that the app has stated.
     """
 
@@ -53,10 +68,19 @@ class Quotas:
     training_job_runtime_in_seconds: int
     channels: int
     warm_start_parents: int
+    instances_per_training_job: int | None
     instances_per_type: int | None
     instances_total: int | None
+    spot_instances_total: int | None
     instances: Mapping[str, int] = field(default_factory=dict)
+    spot_instances: Mapping[str, int] = field(default_factory=dict)
+    random_training_jobs: int | None = None
     stated: frozenset[str] = frozenset()
+
+    def training_jobs_of(self, strategy: str | None) -> int:
+        """Training jobs of a tuning job with a search strategy."""
+        own = self.random_training_jobs if strategy == "Random" else None
+        return self.training_jobs if own is None else own
 
     def as_dict(self) -> dict[str, Any]:
         """The values by name, for printing."""
@@ -117,11 +141,13 @@ def _check_value(name: str, value: Any) -> None:
         if not isinstance(value, bool):
             raise QuotaError(f"{name} must be true or false, got {value!r}")
         return
-    if name == "instances":
+    if name in {"instances", "spot_instances"}:
         if not isinstance(value, Mapping):
-            raise QuotaError(f"instances must be a mapping from instance types to numbers, got {value!r}")
+            raise QuotaError(f"{name} must be a mapping from instance types to numbers, got {value!r}")
         for instance_type, number in value.items():
-            _check_value(f"instances.{instance_type}", number)
+            _check_value(f"{name}.{instance_type}", number)
+        return
+    if value is None and name in _MAY_BE_UNKNOWN:
         return
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise QuotaError(f"{name} must be a whole number of at least 0, got {value!r}")

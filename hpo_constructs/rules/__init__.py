@@ -2,17 +2,19 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from enum import StrEnum
 from importlib import import_module
 from typing import Any
 
 from ..errors import HpoError
 from ..quotas import Quotas, state
+from ..quotas.costs import Budget, state_budget
 from ..spec.declaration import Declaration, Form
 from .finding import Finding, Severity
 from .job import Job
 from .registry import Problem, Rule, rules
 
-__all__ = ["Finding", "Rule", "Severity", "check", "rules"]
+__all__ = ["Finding", "Rule", "Scope", "Severity", "check", "read_jobs", "rules"]
 
 # One module a section of the catalogue, in its order. The shapes come first: the others can rely on them.
 _MODULES = ("shape", "job_rules", "strategy", "hyperparameters", "algorithm", "data", "resources", "warm_start", "app")
@@ -20,13 +22,32 @@ _MODULES = ("shape", "job_rules", "strategy", "hyperparameters", "algorithm", "d
 Declared = Any  # a TuningJobSpec, a Declaration or a request; typed so that a check loads no models
 
 
-def load_rules() -> None:
-    """Import the modules that register rules."""
+def load_rules() -> tuple[str, ...]:
+    """Import the modules that register rules, and give their names in the order of the catalogue."""
     for module in _MODULES:
         import_module(f".{module}", __name__)
+    return _MODULES
 
 
-def check(spec: Declared | Iterable[Declared], quotas: Quotas | Mapping[str, Any] | str | None = None) -> list[Finding]:
+class Scope(StrEnum):
+    """Which rules are checked.
+
+    ALL: Every rule. STACK: Those about a job, and about the jobs of one stack. ACCOUNT: Those about all jobs of an
+    account and region.
+    """
+
+    ALL = "all"
+    STACK = "stack"
+    ACCOUNT = "account"
+
+
+def check(
+    spec: Declared | Iterable[Declared],
+    quotas: Quotas | Mapping[str, Any] | str | None = None,
+    *,
+    budget: Budget | Mapping[str, Any] | None = None,
+    scope: Scope = Scope.ALL,
+) -> list[Finding]:
     """Check declarations against every rule.
 
     Args:
@@ -34,27 +55,44 @@ def check(spec: Declared | Iterable[Declared], quotas: Quotas | Mapping[str, Any
             which are then also checked together.
         quotas: The account's quotas: an edition's name, or single values with an edition beside them. The edition
             developer-guide without it.
+        budget: What one run of all jobs together may use at most; no bound without it.
+        scope: Which rules are checked; all without it.
 
     Returns:
         All findings of all jobs, in the order of the files.
 
     Raises:
-        QuotaError: `quotas` names an unknown edition or quota.
+        QuotaError: `quotas` names an unknown edition or quota, or `budget` states something unknown.
     """
-    stated = quotas if isinstance(quotas, Quotas) else state(quotas)
-    jobs = [Job(declaration, state(declaration.quotas, stated)) for declaration in _declarations(spec)]
-    findings = [finding for job in jobs for finding in _check_job(job)]
+    allowed = budget if isinstance(budget, Budget) else state_budget(budget)
+    jobs = read_jobs(spec, quotas)
+    for job in jobs:
+        job.app_budget = allowed
+    findings: list[tuple[Job, Finding]] = []
+    if scope is not Scope.ACCOUNT:
+        findings = [(job, finding) for job in jobs for finding in _check_job(job)]
+    left_out = {Scope.ALL: None, Scope.STACK: True, Scope.ACCOUNT: False}[scope]
     for rule in rules().values():
-        if rule.check_all is not None:
-            findings += [_finding(rule, job, problem) for job, problem in _guarded_all(rule, jobs)]
+        if rule.check_all is not None and rule.account_wide is not left_out:
+            findings += [(job, _finding(rule, job, problem)) for job, problem in _guarded_all(rule, jobs)]
     return sorted(_once(findings), key=_order)
 
 
-def _once(findings: Iterable[Finding]) -> Iterable[Finding]:
+def read_jobs(spec: Declared | Iterable[Declared], quotas: Quotas | Mapping[str, Any] | str | None = None) -> list[Job]:
+    """The jobs of declarations, as rules look at them, each with the quotas that hold for it.
+
+    Raises:
+        QuotaError: `quotas` names an unknown edition or quota.
+    """
+    stated = quotas if isinstance(quotas, Quotas) else state(quotas)
+    return [Job(declaration, state(declaration.quotas, stated)) for declaration in _declarations(spec)]
+
+
+def _once(findings: Iterable[tuple[Job, Finding]]) -> Iterable[Finding]:
     """Leave out repeats: a fault in defaults, or in a definition that others clone, stands in the file once."""
     seen: set[Any] = set()
-    for finding in findings:
-        place = (finding.file, finding.line, finding.column) if finding.line else (finding.job, finding.path)
+    for job, finding in findings:
+        place = (finding.file, finding.line, finding.column) if finding.line else (id(job), finding.path)
         key = (finding.rule, place, finding.message)
         if key not in seen:
             seen.add(key)

@@ -1,168 +1,105 @@
 """Rules about all tuning jobs of an app together, and about their deployment."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import PurePath
 from typing import Any
 
+from ..quotas import costs, planner
+from ..quotas.needs import JobNeeds
+from ..quotas.planner import Requirement
 from ..spec.declaration import Form
 from .finding import Severity
-from .instances import RESOURCE_FORMS
-from .job import Definition, Job, Structure, is_unknown
+from .instances import resource_forms
+from .job import Job, is_unknown
+from .needs import clusters, job_needs
 from .quota_text import quota_fix
 from .registry import API, GUIDE, Example, Problem, app_rule, rule
 from .together import together
 
 _LIMITS_PAGE = f"{GUIDE}automatic-model-tuning-limits.html"
+_TRAINING_QUOTAS_PAGE = f"{GUIDE}feature-store-feature-processor-quotas.html"
+_STOPPING_PAGE = f"{API}API_StoppingCondition.html"
 _STEP_FUNCTIONS_PAGE = "https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html"
 
-_PARALLEL, _TOTAL = "MaxParallelTrainingJobs", "MaxNumberOfTrainingJobs"
-
-
-def _quota(jobs: Iterable[Job], name: str) -> int | None:
-    """A quota of the account that the jobs share: the most that one of them states, or else the edition's."""
-    all_quotas = [job.quotas for job in jobs]
-    values = [getattr(quotas, name) for quotas in all_quotas if name in quotas.stated] or [
-        getattr(quotas, name) for quotas in all_quotas
-    ]
-    return None if None in values else max(values)
-
-
-def _quota_of_type(jobs: list[Job], instance_type: str) -> int | None:
-    stated = [job.quotas.instances[instance_type] for job in jobs if instance_type in job.quotas.instances]
-    return max(stated) if stated else _quota(jobs, "instances_per_type")
-
-
-def _stated_types(jobs: Iterable[Job]) -> dict[str, int]:
-    """The quotas of single types that the jobs state: a fix must not lose them."""
-    stated: dict[str, int] = {}
-    for job in jobs:
-        for instance_type, number in job.quotas.instances.items():
-            stated[instance_type] = max(number, stated.get(instance_type, 0))
-    return stated
-
+_PARALLEL, _TOTAL, _RUNTIME = "MaxParallelTrainingJobs", "MaxNumberOfTrainingJobs", "MaxRuntimeInSeconds"
 
 _ONE_JOB = "{name: one, training_job_definition: {}}"
 _OTHER_JOB = "{name: other, training_job_definition: {}}"
+
+_Planner = Callable[[Sequence[JobNeeds]], list[Requirement]]
+
+
+def _in_apps(jobs: list[Job]) -> Iterator[list[Job]]:
+    """The jobs that run in one account because one app declares them; a complete request stands for itself."""
+    deployed = [job for job in jobs if _deployed(job)]
+    if deployed:
+        yield deployed
+    for job in jobs:
+        if not _deployed(job):
+            yield [job]
+
+
+def _above(jobs: list[Job], planned: _Planner) -> Iterator[tuple[list[Job], Requirement]]:
+    """What the jobs of each app need above a quota, with those jobs."""
+    for together_ in _in_apps(jobs):
+        for requirement in planned([job_needs(job) for job in together_]):
+            if requirement.fits is False:
+                yield together_, requirement
 
 
 @app_rule(
     "concurrent-tuning-jobs",
     title="all tuning jobs together, run at once, are within the quota",
     severity=Severity.QUOTA,
-    reason="an account runs 100 tuning jobs at the same time in a region; nothing keeps those of an app apart in time",
+    reason=(
+        "an account runs 100 tuning jobs at the same time in a region; nothing keeps those of an app apart in time. "
+        "The jobs of templates and of Python are taken together, saved requests and answers each by itself"
+    ),
     source=_LIMITS_PAGE,
     passes=together(_ONE_JOB, _OTHER_JOB, quotas={"concurrent_tuning_jobs": 2}),
     fails=together(_ONE_JOB, _OTHER_JOB, quotas={"concurrent_tuning_jobs": 1}),
+    account_wide=True,
 )
 def concurrent_tuning_jobs(jobs: list[Job]) -> Iterator[tuple[Job, Problem]]:
     """Count the tuning jobs."""
-    quota = _quota(jobs, "concurrent_tuning_jobs")
-    if quota is not None and len(jobs) > quota:
-        first_above = jobs[quota]
+    for app, requirement in _above(jobs, planner.concurrent_tuning_jobs):
+        quota = requirement.allowed or 0
+        first_above = app[requirement.shares[quota].job if quota < len(requirement.shares) else -1]
         yield (
             first_above,
             Problem(
                 first_above.path("HyperParameterTuningJobName"),
-                f"at most {quota:,} tuning jobs may run at once, the account's quota, got {len(jobs):,} declared ones",
+                f"at most {quota:,} tuning jobs may run at once, the account's quota, got {requirement.needed:,} "
+                "declared ones",
                 quota_fix(
-                    "declare fewer tuning jobs, or start them one after another", "concurrent_tuning_jobs", len(jobs)
+                    "declare fewer tuning jobs, or start them one after another",
+                    "concurrent_tuning_jobs",
+                    requirement.needed,
                 ),
             ),
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Pool:
-    """A kind of instance that has a quota of its own: SageMaker counts spot instances apart."""
-
-    instance_type: str
-    spot: bool
-
-    def __str__(self) -> str:
-        return f"{self.instance_type} spot" if self.spot else self.instance_type
-
-
-def instance_needs(job: Job) -> dict[Pool, int]:
-    """The most instances of each kind that a tuning job uses at the same time.
-
-    Every training job that runs may be of the definition, and use the one of the alternative instance types, that
-    needs most of a kind. What is not stated, or known at deployment only, counts as none.
-    """
-    at_once = _at_once(job)
-    needs: dict[Pool, int] = {}
-    for definition in job.definitions:
-        spot = definition.flag("EnableManagedSpotTraining") is True
-        for cluster in _clusters(definition):
-            for instance_type, count in cluster.items():
-                pool = Pool(instance_type, spot)
-                needs[pool] = max(needs.get(pool, 0), at_once * count)
-    return needs
-
-
-def instances_needed(job: Job) -> int:
-    """The most instances of all kinds that a tuning job uses at the same time."""
-    sizes = [sum(cluster.values()) for definition in job.definitions for cluster in _clusters(definition)]
-    return _at_once(job) * max(sizes, default=0)
-
-
-def _at_once(job: Job) -> int:
-    """How many training jobs of a tuning job run at the same time at most."""
-    parallel, total = job.limits.whole(_PARALLEL) or 0, job.limits.whole(_TOTAL)
-    return max(0, parallel if total is None else min(parallel, total))
-
-
-def _clusters(definition: Definition) -> list[dict[str, int]]:
-    """The clusters that a training job of a definition may run on, each as instances by type."""
-    clusters: list[dict[str, int]] = []
-    for resources in (definition.structure(name) for name in RESOURCE_FORMS):
-        groups = resources.structures("InstanceGroups")
-        alternatives = resources.structures("InstanceConfigs") + resources.structures("InstancePreferences")
-        if groups:
-            groups_of_cluster: dict[str, int] = {}
-            for group in groups:
-                _add(groups_of_cluster, group, None)
-            clusters.append(groups_of_cluster)
-        for alternative in alternatives:
-            cluster: dict[str, int] = {}
-            # Instance preferences may share one count.
-            _add(cluster, alternative, resources.whole("InstanceCount"))
-            clusters.append(cluster)
-        if not groups and not alternatives:
-            cluster = {}
-            _add(cluster, resources, None)
-            clusters.append(cluster)
-    return [cluster for cluster in clusters if cluster]
-
-
-def _add(cluster: dict[str, int], entry: Structure, shared_count: int | None) -> None:
-    instance_type, count = entry.text("InstanceType"), entry.whole("InstanceCount")
-    count = shared_count if count is None else count
-    if instance_type is not None and count is not None and count > 0 and not is_unknown(instance_type):
-        cluster[instance_type] = cluster.get(instance_type, 0) + count
-
-
-def _needed_by(needs: list[tuple[Job, int]]) -> str:
-    """Who needs how many, the largest first."""
-    ranked = sorted(needs, key=lambda need: -need[1])
-    texts = [f"{job.declaration.name or 'a job without a name'} {count:,}" for job, count in ranked[:3]]
-    return ", ".join(texts) + (f" and {len(ranked) - 3:,} more" if len(ranked) > 3 else "")
-
-
-def _instances_problem(needs: list[tuple[Job, int]], what: str, quota: int, fix: str) -> tuple[Job, Problem]:
+def _instances_problem(app: list[Job], requirement: Requirement, fix: str) -> tuple[Job, Problem]:
     """The problem of too many instances, at the tuning job that needs most."""
-    largest = max(needs, key=lambda need: need[1])[0]
-    total = sum(count for _, count in needs)
+    largest = app[requirement.shares[0].job]
     return (
         largest,
         Problem(
             largest.limits.path(_PARALLEL),
-            f"all tuning jobs at once must use at most {quota:,} {what}, the account's quota, got {total:,}: "
-            f"{_needed_by(needs)}",
+            f"all tuning jobs at once must use at most {requirement.allowed:,} {requirement.title}, the account's "
+            f"quota, got {requirement.needed:,}: {_needed_by(requirement)}",
             fix,
         ),
     )
+
+
+def _needed_by(requirement: Requirement) -> str:
+    """Who needs how many, the largest first."""
+    shares = requirement.shares
+    texts = [f"{share.name} {share.needed:,}" for share in shares[:3]]
+    return ", ".join(texts) + (f" and {len(shares) - 3:,} more" if len(shares) > 3 else "")
 
 
 @app_rule(
@@ -172,26 +109,22 @@ def _instances_problem(needs: list[tuple[Job, int]], what: str, quota: int, fix:
     reason=(
         "every training job that runs counts its instances against the account's quota for the type, 20 in the "
         "guide's example, spot instances apart: of each tuning job the largest number of training jobs at the same "
-        "time is taken, and of its definitions and alternative types the one that needs most"
+        "time is taken, and of its definitions and alternative types the one that needs most. The jobs of templates "
+        "and of Python are taken together, saved requests and answers each by itself"
     ),
     source=_LIMITS_PAGE,
     passes=together(_ONE_JOB, _OTHER_JOB, quotas={"instances_per_type": 8}),
     fails=together(_ONE_JOB, _OTHER_JOB, quotas={"instances_per_type": 7}),
+    account_wide=True,
 )
 def instances_per_type(jobs: list[Job]) -> Iterator[tuple[Job, Problem]]:
     """Add up the instances of each type."""
-    by_pool: dict[Pool, list[tuple[Job, int]]] = {}
-    for job in jobs:
-        for pool, count in instance_needs(job).items():
-            by_pool.setdefault(pool, []).append((job, count))
-    for pool, needs in by_pool.items():
-        quota = _quota_of_type(jobs, pool.instance_type)
-        total = sum(count for _, count in needs)
-        if quota is not None and total > quota:
-            spelled = jobs[0].spell(_PARALLEL)
-            stated = {**_stated_types(jobs), pool.instance_type: total}
-            fix = quota_fix(f"lower {spelled} or the instance counts", "instances", stated)
-            yield _instances_problem(needs, f"instances of {pool}", quota, fix)
+    for app, requirement in _above(jobs, planner.instances_per_type):
+        # What is stated in a fix must not lose what the app states already.
+        stated = getattr(planner.shared_quotas(job.quotas for job in app), requirement.quota)
+        stated = {**stated, requirement.instance_type: requirement.needed}
+        fix = quota_fix(f"lower {app[0].spell(_PARALLEL)} or the instance counts", requirement.quota, stated)
+        yield _instances_problem(app, requirement, fix)
 
 
 @app_rule(
@@ -199,21 +132,164 @@ def instances_per_type(jobs: list[Job]) -> Iterator[tuple[Job, Problem]]:
     title="the training instances over all tuning jobs, run at once, are within the quota",
     severity=Severity.QUOTA,
     reason=(
-        "beside the quotas of single types an account has one for all training instances, 20 in the guide's example; "
-        "they are added up as for instances-per-type"
+        "beside the quotas of single types an account has one for all training instances, 20 in the guide's example, "
+        "and one for all spot training instances; they are added up as for instances-per-type"
     ),
     source=_LIMITS_PAGE,
     passes=together(_ONE_JOB, _OTHER_JOB, quotas={"instances_total": 8}),
     fails=together(_ONE_JOB, _OTHER_JOB, quotas={"instances_total": 7}),
+    account_wide=True,
 )
 def instances_total(jobs: list[Job]) -> Iterator[tuple[Job, Problem]]:
     """Add up all instances."""
-    quota = _quota(jobs, "instances_total")
-    needs = [(job, count) for job in jobs if (count := instances_needed(job))]
-    total = sum(count for _, count in needs)
-    if quota is not None and total > quota:
-        fix = quota_fix(f"lower {jobs[0].spell(_PARALLEL)} or the instance counts", "instances_total", total)
-        yield _instances_problem(needs, "training instances", quota, fix)
+    for app, requirement in _above(jobs, planner.instances_total):
+        action = f"lower {app[0].spell(_PARALLEL)} or the instance counts"
+        yield _instances_problem(app, requirement, quota_fix(action, requirement.quota, requirement.needed))
+
+
+@rule(
+    "instances-per-training-job",
+    title="the instances of one training job are within the quota",
+    severity=Severity.QUOTA,
+    reason="an account allows a training job 20 instances by default",
+    source=_TRAINING_QUOTAS_PAGE,
+    passes=Example(
+        "training_job_definition: {resource_config: {instance_count: 10}}",
+        quotas={"instances_per_training_job": 10},
+    ),
+    fails=Example(
+        "training_job_definition: {resource_config: {instance_count: 10}}",
+        quotas={"instances_per_training_job": 9},
+    ),
+)
+def instances_per_training_job(job: Job) -> Iterator[Problem]:
+    """Compare the instances of each definition's largest cluster with the quota."""
+    quota = job.quotas.instances_per_training_job
+    if quota is None:
+        return
+    for definition in job.definitions:
+        size = max((cluster.size for cluster in clusters(definition)), default=0)
+        if size > quota:
+            spelled = job.spell("InstanceCount")
+            yield Problem(
+                resource_forms(definition)[0].path("InstanceCount"),
+                f"{spelled} must be at most {quota:,}, the account's quota of a training job, got {size:,}",
+                quota_fix(f"lower {spelled} to {quota:,} or less", "instances_per_training_job", size),
+            )
+
+
+_BUDGET_REASON = (
+    "the worst case is what the declaration allows: every training job runs as long as its stopping condition lets it, "
+    "on the largest of the job's clusters, and the tuning job as long as its own limit. A template's budget is for one "
+    "run of each of its tuning jobs, the context hpo:budget for one run of all of them together"
+)
+
+
+@app_rule(
+    "budget-instance-hours",
+    title="the instance-hours that a run can use at most are within the stated budget",
+    severity=Severity.ERROR,
+    reason=_BUDGET_REASON,
+    source=_STOPPING_PAGE,
+    passes="budget: {max_instance_hours: 40}",
+    fails="budget: {max_instance_hours: 39}",
+    account_wide=True,
+)
+def budget_instance_hours(jobs: list[Job]) -> Iterator[tuple[Job, Problem]]:
+    """Compare the worst case with the budgets."""
+    for app in _in_apps(jobs):
+        needs = [job_needs(job) for job in app]
+        envelopes = [costs.envelope(need) for need in needs]
+        for job, need, found in zip(app, needs, envelopes, strict=True):
+            most = need.budget.max_instance_hours
+            if most is not None and found.instance_hours is not None and found.instance_hours > most:
+                yield _over_budget(job, f"use at most {most:,g} instance-hours", _hours(found.instance_hours))
+        most, whole = app[0].app_budget.max_instance_hours, costs.total(envelopes)
+        if most is not None and whole.instance_hours is not None and whole.instance_hours > most:
+            shares = [found.instance_hours or 0 for found in envelopes]
+            yield _app_over_budget(app, shares, f"use at most {most:,g} instance-hours", whole.instance_hours)
+
+
+_PRICED = "prices: {instances: {ml.m5.xlarge: 0.25}}"
+
+
+@app_rule(
+    "budget-cost",
+    title="what a run can cost at most is within the stated budget",
+    severity=Severity.ERROR,
+    reason=(
+        f"{_BUDGET_REASON}. The prices are those that the budget states; without a price for a type the bound cannot "
+        "be checked, which is a warning"
+    ),
+    source=_STOPPING_PAGE,
+    passes=f"budget: {{max_cost: 10, {_PRICED}}}",
+    fails=f"budget: {{max_cost: 9.5, {_PRICED}}}",
+    account_wide=True,
+)
+def budget_cost(jobs: list[Job]) -> Iterator[tuple[Job, Problem]]:
+    """Compare the worst case by the stated prices with the budgets."""
+    for app in _in_apps(jobs):
+        whole = app[0].app_budget
+        needs = [job_needs(job) for job in app]
+        for job, need in zip(app, needs, strict=True):
+            most, prices = need.budget.max_cost, need.budget.prices or whole.prices or costs.Prices()
+            found = costs.envelope(need, prices)
+            if most is not None and found.cost is None:
+                yield job, _without_price(job, most, found.unpriced)
+            elif most is not None and found.cost is not None and found.cost > most:
+                yield _over_budget(job, f"cost at most {most:,g} {prices.currency}", f"{found.cost:,.2f}")
+        if whole.max_cost is None:
+            continue
+        prices = whole.prices or costs.Prices()
+        envelopes = [costs.envelope(need, prices) for need in needs]
+        total = costs.total(envelopes)
+        if total.cost is None:
+            yield app[0], _without_price(app[0], whole.max_cost, total.unpriced)
+        elif total.cost > whole.max_cost:
+            shares = [found.cost or 0 for found in envelopes]
+            yield _app_over_budget(app, shares, f"cost at most {whole.max_cost:,g} {prices.currency}", total.cost)
+
+
+def _over_budget(job: Job, allowed: str, got: str) -> tuple[Job, Problem]:
+    return (
+        job,
+        Problem(
+            job.limits.place,
+            f"a run of the tuning job must {allowed} by its budget, but may come to {got}",
+            f"lower {job.spell(_TOTAL)}, a {job.spell(_RUNTIME)} or the instance counts, or raise the budget",
+        ),
+    )
+
+
+def _app_over_budget(app: list[Job], shares: list[float], allowed: str, got: float) -> tuple[Job, Problem]:
+    ranked = sorted(range(len(app)), key=lambda index: -shares[index])
+    names = [f"{app[index].declaration.name or 'a job without a name'} {_hours(shares[index])}" for index in ranked[:3]]
+    more = f" and {len(ranked) - 3:,} more" if len(ranked) > 3 else ""
+    job = app[ranked[0]]
+    return (
+        job,
+        Problem(
+            job.limits.place,
+            f"one run of all tuning jobs must {allowed} by the app's budget, but may come to {_hours(got)}: "
+            f"{', '.join(names)}{more}",
+            f"lower {job.spell(_TOTAL)}, a {job.spell(_RUNTIME)} or the instance counts, "
+            "or raise hpo:budget in cdk.json",
+        ),
+    )
+
+
+def _without_price(job: Job, most: float, unpriced: tuple[str, ...]) -> Problem:
+    missing = f"no price of {', '.join(unpriced)}" if unpriced else "the declaration does not say how much it uses"
+    return Problem(
+        job.limits.place,
+        f"the budget's max_cost of {most:,g} is not checked: {missing}",
+        "state the prices of an instance-hour under the budget's prices: {instances: {ml.m5.xlarge: 0.23}}",
+        Severity.WARNING,
+    )
+
+
+def _hours(amount: float) -> str:
+    return f"{amount:,.1f}".removesuffix(".0")
 
 
 def _deployed(job: Job) -> bool:

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from ..quotas import Quotas
+from ..quotas.costs import Budget
 from ..spec.declaration import CONFIG, Declaration, Path
 
 _PSEUDO_PARAMETERS = {
@@ -215,6 +216,7 @@ class Job(Structure):
     Attributes:
         declaration: Where it came from.
         quotas: The limits of the account.
+        app_budget: What all jobs that are checked together may use at most.
         config: Its HyperParameterTuningJobConfig.
         limits: Its ResourceLimits.
         definitions: Its training job definitions, in both forms of the request.
@@ -225,6 +227,7 @@ class Job(Structure):
         super().__init__(declaration.request, ())
         self.declaration = declaration
         self.quotas = quotas
+        self.app_budget = Budget()
         self.config = self.structure(CONFIG)
         self.limits = self.config.structure("ResourceLimits")
         self.definitions = tuple(self._definitions())

@@ -58,6 +58,7 @@ class Rule:
         fails: An example with exactly one finding of this rule, and none of another error.
         check: Gives the problems of one job; None for a rule over all jobs.
         check_all: Gives the problems of an app's jobs, each with its job; None for a rule over one.
+        account_wide: Whether it is about all jobs of an account and region, whatever stack they are in.
     """
 
     id: str
@@ -69,6 +70,7 @@ class Rule:
     fails: Example
     check: Callable[[Job], Iterable[Problem]] | None = None
     check_all: Callable[[list[Job]], Iterable[tuple[Job, Problem]]] | None = None
+    account_wide: bool = False
 
 
 _RULES: dict[str, Rule] = {}
@@ -105,11 +107,13 @@ def app_rule(
     source: str,
     passes: str | Example,
     fails: str | Example,
+    account_wide: bool = False,
 ) -> Callable[[AppCheck], AppCheck]:
     """Register a function that checks all jobs of an app together."""
 
     def register(check: AppCheck) -> AppCheck:
-        _add(Rule(rule_id, title, severity, reason, source, _example(passes), _example(fails), check_all=check))
+        examples = _example(passes), _example(fails)
+        _add(Rule(rule_id, title, severity, reason, source, *examples, check_all=check, account_wide=account_wide))
         return check
 
     return register
@@ -120,8 +124,13 @@ def rules() -> dict[str, Rule]:
     """All registered rules by id, in the order of the catalogue."""
     from . import load_rules
 
-    load_rules()
-    return _RULES
+    order = load_rules()
+    # A module that was imported earlier, for a helper of its, has registered its rules earlier.
+    return dict(sorted(_RULES.items(), key=lambda entry: order.index(_module(entry[1]))))
+
+
+def _module(of: Rule) -> str:
+    return (of.check or of.check_all).__module__.rpartition(".")[2]
 
 
 def _add(new: Rule) -> None:

@@ -99,14 +99,16 @@ def parallel_training_jobs(job: Job) -> Iterator[Problem]:
 )
 def total_training_jobs(job: Job) -> Iterator[Problem]:
     """Compare with the quota."""
-    total, quota = job.limits.whole(_TOTAL), job.quotas.training_jobs
+    total, quota = job.limits.whole(_TOTAL), job.quotas.training_jobs_of(job.strategy)
     if total is not None and total > quota:
         spelled = job.spell(_TOTAL)
         most = _RANDOM_TOTAL_RAISABLE_TO if job.strategy == "Random" else None
+        own = job.strategy == "Random" and job.quotas.random_training_jobs is not None
+        stated = "random_training_jobs" if own else "training_jobs"
         yield Problem(
             job.limits.path(_TOTAL),
             f"{spelled} must be at most {quota:,}, the account's quota, got {total:,}",
-            quota_fix(f"lower {spelled} to {quota} or less", "training_jobs", total, most),
+            quota_fix(f"lower {spelled} to {quota} or less", stated, total, most),
         )
 
 
@@ -401,10 +403,6 @@ def hyperband_early_stopping_off(job: Job) -> Iterator[Problem]:
         )
 
 
-# The guide's page on tuning several algorithms names this one as iterative, its own page as not.
-_ITERATIVE_BY_GUIDE = frozenset({"randomcutforest"})
-
-
 @rule(
     "hyperband-iterative",
     title="Hyperband searches iterative algorithms only",
@@ -439,7 +437,7 @@ def hyperband_iterative(job: Job) -> Iterator[Problem]:
         return
     for definition in job.definitions:
         algorithm = builtin_of(definition)
-        if algorithm is not None and algorithm.iterative is False and algorithm.name not in _ITERATIVE_BY_GUIDE:
+        if algorithm is not None and algorithm.iterative is False:
             yield Problem(
                 definition.algorithm.path("TrainingImage"),
                 f"{job.spell('Strategy')} Hyperband needs an iterative algorithm, got {algorithm.title}",
@@ -629,7 +627,7 @@ def grid_categorical(job: Job) -> Iterator[Problem]:
                 )
 
 
-def _grid_size(job: Job) -> int | None:
+def grid_size(job: Job) -> int | None:
     """The combinations of a grid; None without one, where they are not known, or where autotune may change them."""
     if job.strategy != "Grid" or job.autotune:
         return None
@@ -661,7 +659,7 @@ hyperparameter_ranges: {eta: ["0.1", "0.3"], max_depth: ["3", "6", "9"]}
 )
 def grid_count(job: Job) -> Iterator[Problem]:
     """Compare the number with the combinations."""
-    total, size = job.limits.whole(_TOTAL), _grid_size(job)
+    total, size = job.limits.whole(_TOTAL), grid_size(job)
     if total is not None and size is not None and total != size:
         spelled = job.spell(_TOTAL)
         yield Problem(
@@ -696,7 +694,7 @@ hyperparameter_ranges: {eta: ["0.1", "0.3"], max_depth: ["3", "6", "9"]}
 )
 def grid_total(job: Job) -> Iterator[Problem]:
     """Compare the inferred number with the quota."""
-    size, quota = _grid_size(job), job.quotas.training_jobs
+    size, quota = grid_size(job), job.quotas.training_jobs
     if size is not None and size > quota and not job.limits.raw.get(_TOTAL):
         yield Problem(
             job.definitions[0].range_holder.place,
