@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ..documents import read
+from ..spec.shapes import in_api_order
 
 
 def render_command(
@@ -16,5 +17,5 @@ def render_command(
 
     `aws sagemaker create-hyper-parameter-tuning-job --cli-input-json` takes it, once a template's role_arn is set.
     """
-    requests = [declaration.request for declaration in read(path)]
+    requests = [in_api_order(declaration.request) for declaration in read(path)]
     typer.echo(json.dumps(requests[0] if len(requests) == 1 else requests, indent=2, ensure_ascii=False))

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ..catalog import recognise
 from ..errors import DocumentError
 from ..spec.declaration import Declaration, Form, ack_name
 from ..spec.shapes import Shape, shape_model
@@ -32,8 +33,8 @@ def is_ack_manifest(node: Node) -> bool:
 def read_request(node: Node, file: str) -> Declaration:
     """The declaration of a request, or of a Describe answer without what the service has added.
 
-    Of an answer, the members that only answers have are dropped, and the static hyperparameters whose names begin
-    with `_`, which the service adds.
+    Of an answer, the members that only answers have are dropped, and what the service adds: static hyperparameters
+    whose names begin with `_`, and the metric definitions of built-in algorithms, which a request must not have.
     """
     model = shape_model()
     described = not node.entries.keys().isdisjoint(model.describe_only | _ANSWER_ONLY)
@@ -45,7 +46,7 @@ def read_request(node: Node, file: str) -> Declaration:
     reader.note((), "", node)
     form = Form.DESCRIBE if described else Form.REQUEST
     if described:
-        _drop_service_hyperparameters(request)
+        _drop_what_the_service_adds(request)
     return Declaration(request=request, form=form, file=file, origins=reader.origins)
 
 
@@ -75,10 +76,21 @@ def _ack_member(shape: Shape, key: str) -> str | None:
     return next((name for name in shape.members or {} if ack_name(name) == key), None)
 
 
-def _drop_service_hyperparameters(request: dict[str, Any]) -> None:
+def _drop_what_the_service_adds(request: dict[str, Any]) -> None:
+    """Drop `_` hyperparameters, and the metric definitions that a built-in algorithm's image brings by itself."""
     several = request.get("TrainingJobDefinitions")
     for definition in [request.get("TrainingJobDefinition"), *(several if isinstance(several, list) else ())]:
-        static = definition.get("StaticHyperParameters") if isinstance(definition, dict) else None
+        if not isinstance(definition, dict):
+            continue
+        static = definition.get("StaticHyperParameters")
         if isinstance(static, dict):
             for name in [name for name in static if name.startswith("_")]:
                 del static[name]
+        algorithm = definition.get("AlgorithmSpecification")
+        if isinstance(algorithm, dict) and _is_builtin(algorithm.get("TrainingImage")):
+            algorithm.pop("MetricDefinitions", None)
+
+
+def _is_builtin(image: Any) -> bool:
+    found = recognise(image) if isinstance(image, str) else None
+    return found is not None and found.kind == "algorithm" and found.account_known

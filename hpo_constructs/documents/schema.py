@@ -340,6 +340,7 @@ def _run() -> Schema:
         "min_completed_training_jobs": {"type": ["integer", "null"], "minimum": 1},
         "required_objective_value": {"type": ["number", "null"]},
         "replace_best_by": {"type": ["number", "null"], "minimum": 0},
+        "stop_at_instance_hours": {"type": ["number", "null"], "minimum": 0},
     }
     properties: dict[str, Schema] = {}
     for name in setting_names():

@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,3 +88,16 @@ def shape_model() -> ShapeModel:
         describe_only=frozenset(data["describe_only"]),
         shapes=shapes,
     )
+
+
+def in_api_order(value: Any, shape: Shape | None = None) -> Any:
+    """A request, or a part of it, with the members of its structures in the API's order; what it holds is the same."""
+    model = shape_model()
+    shape = shape or model.root
+    if isinstance(value, dict) and shape.type == "structure":
+        members = [name for name in shape.members or {} if name in value]
+        known = {name: in_api_order(value[name], model.member(shape, name)) for name in members}
+        return {**known, **{name: item for name, item in value.items() if name not in known}}
+    if isinstance(value, list) and shape.member:
+        return [in_api_order(item, model.shapes[shape.member]) for item in value]
+    return value

@@ -372,6 +372,24 @@ def test_of_describes_answer_only_what_was_declared_stays() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("image", "kept"),
+    [
+        ("683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:1.7-1", False),
+        ("111122223333.dkr.ecr.us-east-1.amazonaws.com/own:1", True),
+    ],
+)
+def test_metric_definitions_that_a_builtin_brings_are_not_the_declarers(image: str, kept: bool) -> None:
+    specification = {"TrainingImage": image, "MetricDefinitions": [{"Name": "auc", "Regex": "auc=(.*)"}]}
+    answer = {
+        "HyperParameterTuningJobName": "a",
+        "HyperParameterTuningJobStatus": "Completed",
+        "TrainingJobDefinition": {"AlgorithmSpecification": specification},
+    }
+    read_back = one(json.dumps(answer)).request["TrainingJobDefinition"]["AlgorithmSpecification"]
+    assert ("MetricDefinitions" in read_back) is kept
+
+
 @pytest.mark.parametrize("definitions", ["5", "{}", "[5]", '{"StaticHyperParameters": 5}', "null"])
 def test_an_answer_of_the_wrong_shape_is_read_all_the_same(definitions: str) -> None:
     text = (
