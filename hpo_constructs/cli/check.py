@@ -9,6 +9,7 @@ import typer
 from ..documents import NoDeclarationError, find_files, read
 from ..errors import DocumentError, QuotaError
 from ..quotas import Quotas, edition_names, state
+from ..quotas.costs import Budget, state_budget
 from ..report.findings import as_json, as_text
 from ..rules import Severity, check
 from ..spec.declaration import Declaration
@@ -60,7 +61,7 @@ def check_command(
     """
     allowed = stated_quotas(quotas)
     declarations, unreadable, skipped = read_all(paths)
-    findings = check(declarations, quotas=allowed, budget=_context(BUDGET_CONTEXT))
+    findings = check(declarations, quotas=allowed, budget=_context_budget())
     match output:
         case Format.JSON:
             typer.echo(as_json(findings, unreadable, len(declarations)))
@@ -139,6 +140,13 @@ def _context_quotas() -> Quotas:
         return state(_context(QUOTA_CONTEXT))
     except QuotaError as error:
         raise QuotaError(f"{_CDK_JSON}, context {QUOTA_CONTEXT}: {error}") from None
+
+
+def _context_budget() -> Budget:
+    try:
+        return state_budget(_context(BUDGET_CONTEXT))
+    except QuotaError as error:
+        raise QuotaError(f"{_CDK_JSON}, context {BUDGET_CONTEXT}: {error}") from None
 
 
 def _context(key: str) -> Any:

@@ -1,5 +1,6 @@
 """`hpo quotas`: what all tuning jobs together need of an account."""
 
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -118,7 +119,8 @@ def quotas_command(
 def _print(found: Plan) -> None:
     from rich.console import Console
 
-    console = Console(soft_wrap=False)
+    # What no terminal shows is not cut to the width of one.
+    console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(plan_table(found))
     console.print()
     console.print(costs_table(found))

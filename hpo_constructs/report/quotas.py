@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ..quotas.costs import Envelope, total
 from ..quotas.planner import CONCURRENCY, Plan, Requirement
 from ..quotas.service_quotas import increase_command, lookup_command
 from .findings import Style, plain
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+# Jobs in the table of costs; the rest is one line.
+_LARGEST = 20
 
 
 def plan_table(plan: Plan) -> Table:
@@ -44,7 +49,11 @@ def costs_table(plan: Plan) -> Table:
     if plan.currency:
         table.add_column(plan.currency, justify="right")
     ranked = sorted(plan.envelopes, key=lambda part: -(part.instance_hours or 0))
-    for part, style in [*((part, None) for part in ranked), (plan.total, "bold")]:
+    rows: list[tuple[Envelope, str | None]] = [(part, None) for part in ranked[:_LARGEST]]
+    if len(ranked) > _LARGEST:
+        rest = total(ranked[_LARGEST:])
+        rows.append((replace(rest, job=f"{len(ranked) - _LARGEST:,} more"), "dim"))
+    for part, style in [*rows, (plan.total, "bold")]:
         hours = "not bounded" if part.instance_hours is None else f"{part.instance_hours:,.1f}"
         cells = [escape(part.job), hours, part.spot]
         if plan.currency:

@@ -197,7 +197,7 @@ _BUDGET_REASON = (
 )
 def budget_instance_hours(jobs: list[Job]) -> Iterator[tuple[Job, Problem]]:
     """Compare the worst case with the budgets."""
-    for app in _in_apps(jobs):
+    for app in _in_apps(_budgeted(jobs)):
         needs = [job_needs(job) for job in app]
         envelopes = [costs.envelope(need) for need in needs]
         for job, need, found in zip(app, needs, envelopes, strict=True):
@@ -228,7 +228,7 @@ _PRICED = "prices: {instances: {ml.m5.xlarge: 0.25}}"
 )
 def budget_cost(jobs: list[Job]) -> Iterator[tuple[Job, Problem]]:
     """Compare the worst case by the stated prices with the budgets."""
-    for app in _in_apps(jobs):
+    for app in _in_apps(_budgeted(jobs)):
         whole = app[0].app_budget
         needs = [job_needs(job) for job in app]
         for job, need in zip(app, needs, strict=True):
@@ -248,6 +248,11 @@ def budget_cost(jobs: list[Job]) -> Iterator[tuple[Job, Problem]]:
         elif total.cost > whole.max_cost:
             shares = [found.cost or 0 for found in envelopes]
             yield _app_over_budget(app, shares, f"cost at most {whole.max_cost:,g} {prices.currency}", total.cost)
+
+
+def _budgeted(jobs: list[Job]) -> list[Job]:
+    """All jobs where the app has a budget, or else those that have one of their own."""
+    return [job for job in jobs if job.declaration.budget or job.app_budget != costs.Budget()]
 
 
 def _over_budget(job: Job, allowed: str, got: str) -> tuple[Job, Problem]:

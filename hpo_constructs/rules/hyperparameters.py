@@ -315,8 +315,8 @@ def linear_over_decades(job: Job) -> Iterator[Problem]:
 def categorical_values(job: Job) -> Iterator[Problem]:
     """Count the values and compare them with each other."""
     spelled = job.spell("Values")
-    for definition in job.definitions:
-        for entry in definition.range_holder.structures("CategoricalParameterRanges"):
+    for holder in job.range_holders:
+        for entry in holder.structures("CategoricalParameterRanges"):
             values = entry.raw.get("Values")
             if not isinstance(values, list | tuple):
                 continue

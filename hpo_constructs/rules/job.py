@@ -240,6 +240,12 @@ class Job(Structure):
         for item in self.structures("TrainingJobDefinitions"):
             yield Definition(item.raw, item.place, self.config)
 
+    @property
+    def range_holders(self) -> list[Structure]:
+        """Every structure with ranges, also one that no definition uses: its values have to be right all the same."""
+        own = [item.range_holder for item in self.definitions if item.place[0] == "TrainingJobDefinitions"]
+        return [self.config.structure("ParameterRanges"), *own]
+
     def spell(self, member: str) -> str:
         """A member's name as the user's input spells it."""
         return self.declaration.spell(member)

@@ -206,7 +206,8 @@ def combinations(definition: Definition) -> int | None:
             or not (searched.low.is_integer() and searched.high.is_integer())
         ):
             return None
-        if not math.isfinite(searched.count):
+        # Not isfinite: the widest integer range has more values than a float can say.
+        if searched.count == math.inf:
             return None
         product *= int(searched.count)
     return product if definition.ranges else None

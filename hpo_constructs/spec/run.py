@@ -24,6 +24,9 @@ class RunSettings:
             fails and publishes nothing. Any value will do without it.
         replace_best_by: A new best training job replaces the published one only if it is better by this much, 0 for
             any improvement; otherwise the run succeeds and the published one stays. Every run replaces it without.
+        stop_at_instance_hours: A tuning job is stopped when its training jobs have used so many instance-hours, and
+            its best training job so far is published; the reason stands in the document `best`. Looked at whenever
+            the tuning job is polled, so a run may use some per cent more. No bound without it.
         overlap: What a run does while another one of the job is running: `queue`, the default, waits for it, and of
             several that wait the latest alone goes on; `skip` ends at once; `allow` runs at the same time. A run at
             deployment is never skipped. A fragment in your own state machine always allows.
@@ -38,6 +41,7 @@ class RunSettings:
     min_completed_training_jobs: int | None = None
     required_objective_value: float | None = None
     replace_best_by: float | None = None
+    stop_at_instance_hours: float | None = None
     overlap: Literal["queue", "skip", "allow"] = "queue"
     run_id: str | None = None
     output_prefix: str | None = None
@@ -48,6 +52,7 @@ class RunSettings:
         _number("min_completed_training_jobs", self.min_completed_training_jobs, kind=int, least=1)
         _number("required_objective_value", self.required_objective_value, kind=float)
         _number("replace_best_by", self.replace_best_by, kind=float, least=0)
+        _number("stop_at_instance_hours", self.stop_at_instance_hours, kind=float, least=0)
         if self.run_id is not None and (not isinstance(self.run_id, str) or not self.run_id):
             raise SpecError(f"run_id must be a text that is not empty, got {self.run_id!r}")
         prefix = self.output_prefix
@@ -73,7 +78,13 @@ class RunSettings:
     @property
     def policy(self) -> dict[str, Any]:
         """What the function that publishes has to know; settings that are not stated are left out."""
-        names = ("on_stopped", "min_completed_training_jobs", "required_objective_value", "replace_best_by")
+        names = (
+            "on_stopped",
+            "min_completed_training_jobs",
+            "required_objective_value",
+            "replace_best_by",
+            "stop_at_instance_hours",
+        )
         return {name: value for name in names if (value := getattr(self, name)) is not None}
 
 
