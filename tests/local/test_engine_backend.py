@@ -1,12 +1,14 @@
-"""Backends: one suite for the simulated and the real one; and the processes below the real one."""
+"""Backends: the contract for the simulated and the real one; and the processes below the real one."""
 
 from __future__ import annotations
 
-import itertools
+import contextlib
+import io
 import os
 import signal
 import subprocess
 import sys
+import tarfile
 import textwrap
 import time
 from collections.abc import Callable, Iterator
@@ -18,23 +20,30 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from hpo_constructs.local.algorithms import local_program
-from hpo_constructs.local.engine.backend import Backend, Event, Finished, Order, Progress, TrainingJobStatus
+from hpo_constructs.local.engine.backend import Backend, Finished, Order, TrainingJobStatus
 from hpo_constructs.local.engine.clock import Clock, SimulatedClock, SystemClock
+from hpo_constructs.local.engine.contracts import BackendContract, How
 from hpo_constructs.local.engine.local import LocalBackend, Site
-from hpo_constructs.local.engine.plan import Definition
+from hpo_constructs.local.engine.plan import Definition, read_plan
 from hpo_constructs.local.engine.processes import Processes
 from hpo_constructs.local.engine.searcher import ContinuousRange
 from hpo_constructs.local.engine.simulation import Outcome, SimulatedBackend
+from hpo_constructs.local.engine.tuner import Tuner
 from hpo_constructs.local.training import S3, endpoint_client
 
 PROGRAM = """
-import os, sys, time
+import os, signal, sys, time
 how = os.environ["SM_HP_HOW"]
 if how == "fails":
     open(os.environ["SM_OUTPUT_DIR"] + "/failure", "w").write("bad value")
     sys.exit(3)
+if how == "saves":
+    def save(*_):
+        open(os.environ["SM_MODEL_DIR"] + "/saved", "w").write("on SIGTERM")
+        sys.exit(0)
+    signal.signal(signal.SIGTERM, save)
 print("score=0.25;", "score=0.5;", sep="\\n")
-if how == "hangs":
+if how in ("hangs", "saves"):
     time.sleep(600)
 """
 
@@ -74,92 +83,167 @@ def order(name: str, how: str) -> Order:
 
 def simulate(wanted: Order) -> Outcome:
     how = wanted.hyperparameters["how"]
-    seconds = 600 if how == "hangs" else 1
-    return Outcome(seconds, {"score": 0.5}, "AlgorithmError: bad value, exit code: 3" if how == "fails" else None)
+    if how == "fails":
+        return Outcome(1, {}, "AlgorithmError: bad value, exit code: 3")
+    if how == "hangs":
+        # Two epochs in the first two seconds, and then nothing for minutes.
+        return Outcome(600, curve=[0.25, 0.5, *[0.5] * 598])
+    return Outcome(1, curve=[0.25, 0.5])
 
 
-@pytest.fixture(params=["simulated", "local"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Backend, Clock]]:
-    """Each backend with its clock."""
-    if request.param == "simulated":
-        moved = SimulatedClock()
-        yield SimulatedBackend(moved, simulate), moved
-        return
-    url = request.getfixturevalue("s3_url")
-    images = [{"image": "test-program:*", "command": [sys.executable, "-c", PROGRAM]}]
-    processes, clock = Processes(), SystemClock()
+class TestSimulatedBackend(BackendContract):
+    def make_order(self, name: str, how: How) -> Order:
+        return order(name, how)
+
+    @contextlib.contextmanager
+    def make_backend(self) -> Iterator[tuple[Backend, Clock]]:
+        clock = SimulatedClock()
+        backend = SimulatedBackend(clock, simulate)
+        yield backend, clock
+        backend.close()
+
+    def test_stops_at_the_moment_that_it_is_asked(self) -> None:
+        with self.make_backend() as (backend, clock):
+            began = clock.now()
+            backend.start(order("job-1", "hangs"))
+            while clock.now() < began + timedelta(seconds=90):
+                backend.wait(None)
+            backend.stop("job-1")
+            events = [event for _ in range(3) for event in backend.wait(clock.now() + timedelta(seconds=1))]
+            assert [type(event) for event in events] == [Finished]
+            assert events[0].at == began + timedelta(seconds=90)
+
+
+def test_the_contract_finds_a_backend_that_breaks_it() -> None:
+    class Silent(TestSimulatedBackend):
+        """Tells of no epochs, and forgets what a stopped training job had reached."""
+
+        @contextlib.contextmanager
+        def make_backend(self) -> Iterator[tuple[Backend, Clock]]:
+            clock = SimulatedClock()
+            yield SimulatedBackend(clock, lambda wanted: Outcome(1, {"score": 0.5})), clock
+
+    with pytest.raises(AssertionError, match="each epoch's value must be reported in order, got "):
+        Silent().test_a_training_job_that_completes()
+    with pytest.raises(AssertionError, match="it must fail, got "):
+        Silent().test_a_training_job_that_fails()
+
+
+class TestLocalBackend(BackendContract):
+    @pytest.fixture(autouse=True)
+    def _surroundings(self, s3_url: str, tmp_path: Path) -> None:
+        self.url, self.folder = s3_url, tmp_path
+
+    def make_order(self, name: str, how: How) -> Order:
+        return order(name, how)
+
+    @contextlib.contextmanager
+    def make_backend(self) -> Iterator[tuple[Backend, Clock]]:
+        images = [{"image": "test-program:*", "command": [sys.executable, "-c", PROGRAM]}]
+        processes, clock = Processes(), SystemClock()
+        site = Site(
+            s3=S3(self.url, "us-east-1"),
+            processes=processes,
+            endpoint_url=self.url,
+            region="us-east-1",
+            clock=clock,
+            program=lambda image, hyperparameters: local_program(image, images, hyperparameters),
+            stop_grace_seconds=5,
+        )
+        backend = LocalBackend(site, folder=self.folder, parallel=2)
+        try:
+            yield backend, clock
+        finally:
+            backend.close()
+            processes.close()
+
+    def test_the_failure_file_is_the_reason(self) -> None:
+        with self.make_backend() as (backend, _):
+            backend.start(order("job-1", "fails"))
+            _, (finished,) = self._collect(backend, 1)
+            assert finished.failure_reason == "AlgorithmError: bad value, exit code: 3"
+
+    def test_a_training_job_that_is_stopped_early_keeps_what_it_saves_on_sigterm(self) -> None:
+        with self.make_backend() as (backend, _):
+            backend.start(order("job-1", "saves"))
+            values: list[float] = []
+            while len(values) < 2:
+                values += [value for event in backend.wait(None) for value in getattr(event, "values", ())]
+            backend.stop("job-1")
+            finished: list[Any] = []
+            while not finished:
+                finished += [event for event in backend.wait(None) if isinstance(event, Finished)]
+            assert finished[0].status is TrainingJobStatus.STOPPED
+            body = endpoint_client("s3", self.url, "us-east-1").get_object(
+                Bucket="backend-tests", Key="out/job-1/output/model.tar.gz"
+            )["Body"]
+            with tarfile.open(fileobj=io.BytesIO(body.read())) as archive:
+                assert archive.getnames() == ["saved"]
+
+
+EPOCHS_PROGRAM = """
+import os, signal, sys, time
+def save(*_):
+    open(os.environ["SM_MODEL_DIR"] + "/weights", "w").write("so far")
+    sys.exit(0)
+signal.signal(signal.SIGTERM, save)
+level = float(os.environ["SM_HP_X"])
+for epoch in range(1, 41):
+    print(f"score={level * (1 - 0.7 ** epoch)};")
+    time.sleep(0.15)
+save()
+"""
+
+
+def test_hyperband_stops_real_training_jobs_and_keeps_their_models(s3_url: str, tmp_path: Path) -> None:
+    plan = read_plan(
+        {
+            "HyperParameterTuningJobName": "hyperband",
+            "HyperParameterTuningJobConfig": {
+                "Strategy": "Hyperband",
+                "StrategyConfig": {"HyperbandStrategyConfig": {"MinResource": 2, "MaxResource": 12}},
+                "HyperParameterTuningJobObjective": {"Type": "Maximize", "MetricName": "score"},
+                "ResourceLimits": {"MaxNumberOfTrainingJobs": 8, "MaxParallelTrainingJobs": 4},
+                "ParameterRanges": {"ContinuousParameterRanges": [{"Name": "x", "MinValue": "0.1", "MaxValue": "1"}]},
+            },
+            "TrainingJobDefinition": {
+                **order("", "").definition.request,
+                "StoppingCondition": {"MaxRuntimeInSeconds": 100},
+            },
+        }
+    )
+    images = [{"image": "test-program:*", "command": [sys.executable, "-c", EPOCHS_PROGRAM]}]
+    processes = Processes()
     site = Site(
-        s3=S3(url, "us-east-1"),
+        s3=S3(s3_url, "us-east-1"),
         processes=processes,
-        endpoint_url=url,
+        endpoint_url=s3_url,
         region="us-east-1",
-        clock=clock,
-        program=lambda image: local_program(image, images),
+        clock=SystemClock(),
+        program=lambda image, hyperparameters: local_program(image, images, hyperparameters),
         stop_grace_seconds=5,
     )
-    backend = LocalBackend(site, folder=tmp_path, parallel=2)
-    yield backend, clock
-    backend.close()
-    processes.close()
-
-
-def collect(backend: Backend, count: int) -> list[Finished]:
-    finished: list[Finished] = []
-    seen: list[Event] = []
-    while len(finished) < count:
-        events = backend.wait(None)
-        seen += events
-        finished += [event for event in events if isinstance(event, Finished)]
-    for one in finished:
-        before = [event for event in seen if event.name == one.name]
-        assert isinstance(before[0], Progress)
-        assert before[-1] is one
-        assert all(early.at <= late.at for early, late in itertools.pairwise(before))
-    return finished
-
-
-class TestEveryBackend:
-    def test_reports_a_completed_training_job_with_its_last_metric(self, place: tuple[Backend, Clock]) -> None:
-        backend, _ = place
-        backend.start(order("job-1", "works"))
-        (finished,) = collect(backend, 1)
-        assert finished.status is TrainingJobStatus.COMPLETED
-        assert finished.metrics["score"] == 0.5
-        assert finished.failure_reason is None
-
-    def test_reports_a_failed_training_job_with_its_reason(self, place: tuple[Backend, Clock]) -> None:
-        backend, _ = place
-        backend.start(order("job-2", "fails"))
-        (finished,) = collect(backend, 1)
-        assert finished.status is TrainingJobStatus.FAILED
-        assert finished.failure_reason == "AlgorithmError: bad value, exit code: 3"
-
-    def test_runs_several_at_once_and_reports_each_once(self, place: tuple[Backend, Clock]) -> None:
-        backend, _ = place
-        names = [f"job-{number}" for number in range(10, 14)]
-        for name in names:
-            backend.start(order(name, "works"))
-        assert sorted(event.name for event in collect(backend, 4)) == names
-
-    def test_stops_one_training_job(self, place: tuple[Backend, Clock]) -> None:
-        backend, _ = place
-        backend.start(order("job-3", "hangs"))
-        backend.stop("job-3")
-        backend.stop("job-3")
-        (finished,) = collect(backend, 1)
-        assert finished.status is TrainingJobStatus.STOPPED
-        backend.stop("job-3")
-
-    def test_waits_no_longer_than_asked(self, place: tuple[Backend, Clock]) -> None:
-        backend, clock = place
-        limit = clock.now() + timedelta(seconds=0.2)
-        assert backend.wait(limit) == ()
-        assert clock.now() >= limit
-
-    def test_wakes(self, place: tuple[Backend, Clock]) -> None:
-        backend, _ = place
-        backend.wake()
-        assert backend.wait(None) == ()
+    backend = LocalBackend(site, folder=tmp_path, parallel=4)
+    tuner = Tuner(plan, searchers=plan.searchers(3), backend=backend, clock=SystemClock())
+    try:
+        tuner.run()
+    finally:
+        backend.close()
+        processes.close()
+    assert tuner.status == "Completed"
+    jobs = list(tuner.jobs.values())
+    # Each would make 40 epochs: the best ones are stopped at the most resource, most others well before.
+    assert len(jobs) == 8
+    assert all(job.status is TrainingJobStatus.STOPPED and job.stopped_early and job.succeeded for job in jobs)
+    epochs = sorted(job.epochs for job in jobs)
+    assert epochs[0] < 12 <= epochs[-1] < 40
+    assert tuner.best is not None
+    assert tuner.best.epochs >= 12
+    s3 = endpoint_client("s3", s3_url, "us-east-1")
+    for job in jobs:
+        body = s3.get_object(Bucket="backend-tests", Key=f"out/{job.name}/output/model.tar.gz")["Body"].read()
+        with tarfile.open(fileobj=io.BytesIO(body)) as archive:
+            assert archive.getnames() == ["weights"]
 
 
 # Processes

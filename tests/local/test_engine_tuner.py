@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from hpo_constructs.local.engine.backend import Order, SecondaryStatus, TrainingJobStatus
 from hpo_constructs.local.engine.clock import SimulatedClock
 from hpo_constructs.local.engine.plan import Definition, Plan
-from hpo_constructs.local.engine.searcher import CategoricalRange, ContinuousRange, Range
+from hpo_constructs.local.engine.searcher import CategoricalRange, ContinuousRange, IntegerRange, Range
 from hpo_constructs.local.engine.simulation import Outcome, SimulatedBackend
 from hpo_constructs.local.engine.tuner import ObjectiveStatus, Tuner, TuningJobStatus
 
@@ -26,8 +27,10 @@ def definition(
     metric: str = "score",
     maximize: bool = True,
     max_runtime_seconds: int = 3600,
+    **rest: Any,
 ) -> Definition:
-    return Definition(name, {"StaticHyperParameters": {"static": "1"}}, maximize, metric, ranges, max_runtime_seconds)
+    request = {"StaticHyperParameters": {"static": "1"}}
+    return Definition(name, request, maximize, metric, ranges, max_runtime_seconds, **rest)
 
 
 def plan(*definitions: Definition, **rest: Any) -> Plan:
@@ -112,7 +115,7 @@ def test_training_jobs_are_named_after_the_tuning_job() -> None:
 @pytest.mark.parametrize("strategy", ["Random", "Bayesian"])
 def test_the_same_seed_replays_the_same_run(strategy: str) -> None:
     def record(seed: int) -> list[tuple[str, Any, Any]]:
-        wanted = plan(definition("a"), definition("b"), strategy=strategy, max_training_jobs=24)
+        wanted = plan(definition("a"), definition("b"), strategy=strategy, max_training_jobs=14)
         tuner, _, _ = tune(wanted, seed=seed)
         return [(job.name, dict(job.suggestion.values), job.ended_at) for job in tuner.jobs.values()]
 
@@ -326,3 +329,186 @@ def test_a_crash_of_the_engine_fails_the_tuning_job() -> None:
     assert tuner.status is TuningJobStatus.FAILED
     assert (tuner.failure_reason or "").startswith("InternalServerError")
     assert tuner.finished.is_set()
+
+
+# Retries
+
+
+def fails_internally(times: int, reason: str = "InternalServerError: lost") -> tuple[Simulate, Counter[str]]:
+    """Each training job fails so many times before it works; the counter has the attempts."""
+    attempts: Counter[str] = Counter()
+
+    def simulate(order: Order) -> Outcome:
+        attempts[order.name] += 1
+        failed = attempts[order.name] <= times
+        return Outcome(60, {} if failed else {"score": 1.0}, reason if failed else None)
+
+    return simulate, attempts
+
+
+def test_an_internal_error_is_tried_again() -> None:
+    simulate, attempts = fails_internally(2)
+    tuner, backend, _ = tune(plan(definition(retries=2), max_training_jobs=4), simulate)
+    assert tuner.status is TuningJobStatus.COMPLETED
+    assert set(attempts.values()) == {3}
+    assert backend.most == 3
+    for job in tuner.jobs.values():
+        assert job.retries == 2
+        assert [transition.phase for transition in job.transitions] == [
+            SecondaryStatus.STARTING,
+            SecondaryStatus.DOWNLOADING,
+            SecondaryStatus.TRAINING,
+        ] * 3 + [SecondaryStatus.COMPLETED]
+
+
+@pytest.mark.parametrize(("retries", "reason"), [(1, "InternalServerError: lost"), (30, "AlgorithmError: bad value")])
+def test_what_is_not_tried_again(retries: int, reason: str) -> None:
+    simulate, attempts = fails_internally(2, reason)
+    tuner, _, _ = tune(plan(definition(retries=retries), max_training_jobs=4), simulate)
+    assert tuner.status is TuningJobStatus.FAILED
+    assert set(attempts.values()) == {2 if "Internal" in reason else 1}
+    assert all(job.is_retryable == ("Internal" in reason) for job in tuner.jobs.values())
+
+
+def test_all_attempts_together_have_the_run_time() -> None:
+    def simulate(order: Order) -> Outcome:
+        return Outcome(100, {}, "InternalServerError: lost")
+
+    tuner, _, _ = tune(plan(definition(retries=30, max_runtime_seconds=250), max_training_jobs=3), simulate)
+    for job in tuner.jobs.values():
+        assert job.status is TrainingJobStatus.STOPPED
+        assert job.retries == 2
+        assert job.started_at is not None
+        assert job.ended_at is not None
+        assert (job.ended_at - job.started_at).total_seconds() == 250
+
+
+# Early stopping and Hyperband
+
+
+def learning_curve(order: Order, epochs: int) -> Outcome:
+    """A curve that rises to the value of ``x``; an epoch takes a minute."""
+    level = float(order.hyperparameters["x"])
+    return Outcome(60 * epochs, curve=[level * (1 - 0.8**epoch) for epoch in range(1, epochs + 1)])
+
+
+def test_early_stopping_saves_time_and_finds_as_much() -> None:
+    def end_and_best(*, early_stopping: bool) -> tuple[float, float, Counter[str]]:
+        wanted = plan(definition(max_runtime_seconds=10**6), max_training_jobs=40, early_stopping=early_stopping)
+        tuner, _, _ = tune(wanted, lambda order: learning_curve(order, 20))
+        assert tuner.ended_at is not None
+        assert tuner.best is not None
+        statuses = Counter(job.status.value for job in tuner.jobs.values())
+        assert len(tuner.jobs) == sum(statuses.values()) == 40
+        return (tuner.ended_at - tuner.created_at).total_seconds(), tuner.best.value, statuses
+
+    with_it, without = end_and_best(early_stopping=True), end_and_best(early_stopping=False)
+    assert without[2] == {"Completed": 40}
+    assert with_it[2]["Stopped"] >= 10
+    assert with_it[0] < 0.85 * without[0]
+    assert with_it[1] == without[1]
+
+
+def test_a_training_job_that_was_stopped_early_keeps_its_last_value() -> None:
+    wanted = plan(max_training_jobs=40, early_stopping=True)
+    tuner, _, _ = tune(wanted, lambda order: learning_curve(order, 20))
+    stopped = [job for job in tuner.jobs.values() if job.stopped_early]
+    assert stopped
+    for job in stopped:
+        assert job.status is TrainingJobStatus.STOPPED
+        assert job.phase is SecondaryStatus.STOPPED
+        assert job.objective_status is ObjectiveStatus.SUCCEEDED
+        assert job.epochs < 20
+        assert job.value == pytest.approx(float(job.hyperparameters["x"]) * (1 - 0.8**job.epochs))
+
+
+def test_one_that_has_made_all_its_epochs_is_left_to_save_its_model() -> None:
+    # The most resource is what the training job does anyway: it completes.
+    static = {"StaticHyperParameters": {"epochs": "9"}}
+    wanted = plan(
+        Definition(None, static, True, "score", (ContinuousRange("x", 0, 1),), 10**6, resource=(1, 9)),
+        strategy="Hyperband",
+        max_training_jobs=30,
+    )
+    tuner, _, _ = tune(wanted, lambda order: learning_curve(order, 9))
+    longest = [job for job in tuner.jobs.values() if job.epochs == 9]
+    assert longest
+    assert {job.status for job in longest} == {TrainingJobStatus.COMPLETED}
+
+
+def test_one_that_would_go_on_is_stopped_at_the_most_resource() -> None:
+    wanted = plan(definition(resource=(1, 9), max_runtime_seconds=10**6), strategy="Hyperband", max_training_jobs=30)
+    tuner, _, _ = tune(wanted, lambda order: learning_curve(order, 1000))
+    assert max(job.epochs for job in tuner.jobs.values()) == 9
+    assert tuner.status is TuningJobStatus.COMPLETED
+    assert tuner.best is not None
+    assert tuner.best.stopped_early
+
+
+def test_hyperband_with_500_training_jobs_replays_in_about_a_second() -> None:
+    wanted = plan(
+        definition(
+            resource=(1, 81), max_runtime_seconds=10**6, ranges=(ContinuousRange("x", 0, 1), IntegerRange("n", 1, 9))
+        ),
+        strategy="Hyperband",
+        max_training_jobs=500,
+        max_parallel_training_jobs=10,
+    )
+    began = time.process_time()
+    tuner, backend, _ = tune(wanted, lambda order: learning_curve(order, 81))
+    assert time.process_time() - began < 2
+    assert len(tuner.jobs) == 500
+    assert backend.most == 10
+    epochs = sum(job.epochs for job in tuner.jobs.values())
+    # A random search of as many training jobs makes 40,500 epochs.
+    assert 500 < epochs < 9_000
+    assert tuner.best is not None
+    assert tuner.best.value > 0.97
+    assert tuner.ended_at is not None
+    # Ten at a time, a minute for each epoch: hardly an idle one.
+    assert (tuner.ended_at - tuner.created_at).total_seconds() < 1.1 * 60 * epochs / 10
+
+
+# Completion
+
+
+def test_an_improvement_of_less_than_one_per_cent_is_none() -> None:
+    def simulate(order: Order) -> Outcome:
+        return Outcome(60, {"score": 0.9 + 0.001 * int(order.name.split("-")[1])})
+
+    wanted = plan(max_training_jobs=100, max_training_jobs_not_improving=5, max_parallel_training_jobs=1)
+    tuner, _, _ = tune(wanted, simulate)
+    # 0.901 is the first value; 0.911 would be better by 1 % and comes too late.
+    assert len(tuner.jobs) == 6
+    assert tuner.best is not None
+    # The best is the best by whatever margin.
+    assert tuner.best.value == pytest.approx(0.906)
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_convergence_is_noted_and_ends_the_tuning_job_when_asked(enabled: bool) -> None:
+    def simulate(order: Order) -> Outcome:
+        return Outcome(60, {"score": min(int(order.name.split("-")[1]), 30.0)})
+
+    wanted = plan(max_training_jobs=100, max_parallel_training_jobs=1, complete_on_convergence=enabled)
+    tuner, _, _ = tune(wanted, simulate)
+    assert tuner.converged_at is not None
+    # Thirty improve, each by more than 1 %; as many do not before it counts as converged.
+    assert len(tuner.jobs) == (60 if enabled else 100)
+    assert (tuner.converged_at - tuner.created_at).total_seconds() == 60 * 60
+
+
+def test_a_search_that_still_improves_has_not_converged() -> None:
+    def simulate(order: Order) -> Outcome:
+        return Outcome(60, {"score": 1.02 ** int(order.name.split("-")[1])})
+
+    tuner, _, _ = tune(plan(max_training_jobs=60, complete_on_convergence=True), simulate)
+    assert tuner.converged_at is None
+    assert len(tuner.jobs) == 60
+
+
+def test_a_finite_space_without_a_number_of_training_jobs_ends_when_all_was_tried() -> None:
+    ranges = (CategoricalRange("x", ("0.1", "0.2", "0.3")),)
+    tuner, _, _ = tune(plan(definition(ranges=ranges), max_training_jobs=math.inf, max_runtime_seconds=10**6))
+    assert tuner.status is TuningJobStatus.COMPLETED
+    assert sorted(job.hyperparameters["x"] for job in tuner.jobs.values()) == ["0.1", "0.2", "0.3"]

@@ -10,6 +10,9 @@ from typing import Protocol
 
 from .plan import Definition
 
+INTERNAL_ERROR = "InternalServerError"
+"""How the failure reason of a training job begins that failed for no fault of its own; it may be tried again."""
+
 
 class TrainingJobStatus(StrEnum):
     """``TrainingJobStatus`` of the API."""
@@ -46,11 +49,16 @@ class Order:
 
 @dataclass(frozen=True)
 class Progress:
-    """A training job has entered a phase."""
+    """A training job has entered a phase, or has trained on in it.
+
+    ``values`` are those of the objective metric that came since the last report, in the order of the output: one for
+    each epoch. Only the phase Training has any, and a report with values does not begin the phase anew.
+    """
 
     name: str
     at: datetime
     phase: SecondaryStatus
+    values: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,6 +83,8 @@ class Backend(Protocol):
     """Runs training jobs.
 
     Every order that was started is reported as Finished once, whatever happens to it, unless the backend is closed.
+    An order may be started again after that: a training job that failed for an internal error is. The failure reason
+    of one begins with ``INTERNAL_ERROR``. A stopped training job keeps its metrics and what it has saved.
     Only ``wait`` blocks. All methods may be called from any thread.
     """
 

@@ -9,28 +9,36 @@ import queue
 import shutil
 import signal
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ..algorithms import LocalProgram
+from ..environment import ACCOUNT_ID
+from ..pipes import Feeder, close_all
 from ..training import (
+    DEFAULT_CHECKPOINTS,
     OBJECTIVE_METRIC,
     S3,
+    SUBMIT_DIRECTORY,
     LogStream,
+    LogTail,
     MetricDefinition,
     MlFolder,
     TrainingError,
+    decode,
     endpoint_client,
     environment,
     failure_reason,
     has_files,
     pack,
     read_metrics,
+    read_values,
 )
-from .backend import Event, Finished, Order, Progress, SecondaryStatus, TrainingJobStatus
+from .backend import INTERNAL_ERROR, Event, Finished, Order, Progress, SecondaryStatus, TrainingJobStatus
 from .clock import Clock
 from .processes import Process, Processes
 
@@ -39,7 +47,8 @@ _LOG = logging.getLogger(__name__)
 STOP_GRACE_SECONDS = 120.0
 """So long after SIGTERM a stopping training job is killed, as the service documents."""
 
-_LOG_INTERVAL_SECONDS = 2.0
+_LOOK_SECONDS = 0.1
+_CHECKPOINT_SECONDS = 5.0
 _END_SECONDS = 10.0
 
 
@@ -54,6 +63,40 @@ def _output_uri(order_name: str, definition: Mapping[str, Any], what: str) -> st
     return f"{output['S3OutputPath'].rstrip('/')}/{order_name}/output/{what}{suffix}"
 
 
+class Cores:
+    """Divides the machine's cores among all training jobs that may run at a time. Thread-safe.
+
+    Args:
+        count: how many cores there are; those that this process may use if not given.
+    """
+
+    def __init__(self, count: int | None = None) -> None:
+        self._count = count or _usable_cores()
+        self._lock = threading.Lock()
+        self._parallel: dict[object, int] = {}
+
+    def enter(self, user: object, parallel: int) -> None:
+        """Note that a user runs so many training jobs at a time."""
+        with self._lock:
+            self._parallel[user] = parallel
+
+    def leave(self, user: object) -> None:
+        """Note that a user runs none any more."""
+        with self._lock:
+            self._parallel.pop(user, None)
+
+    def share(self) -> int:
+        """How many threads a training job that starts now may use, 1 at least."""
+        with self._lock:
+            return max(1, self._count // max(1, sum(self._parallel.values())))
+
+
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 @dataclass(frozen=True)
 class Site:
     """What all training jobs of an endpoint share.
@@ -64,8 +107,10 @@ class Site:
         endpoint_url: the endpoint that training processes are pointed to.
         region: its region.
         clock: the time.
-        program: gives the local program for a training image.
+        program: gives the local program for a training image and its static hyperparameters.
         stop_grace_seconds: how long a stopping training job may take to end by itself.
+        account_id: the account in ARNs.
+        cores: the machine's cores.
     """
 
     s3: S3
@@ -73,8 +118,10 @@ class Site:
     endpoint_url: str
     region: str
     clock: Clock
-    program: Callable[[str], LocalProgram]
+    program: Callable[[str, Mapping[str, str]], LocalProgram]
     stop_grace_seconds: float = STOP_GRACE_SECONDS
+    account_id: str = ACCOUNT_ID
+    cores: Cores = field(default_factory=Cores)
 
     def logs_client(self) -> Any:
         """Make a client of CloudWatch Logs."""
@@ -87,13 +134,17 @@ class LocalBackend:
     Args:
         site: what all training jobs share.
         folder: the tuning job's own folder.
-        parallel: how many training jobs run at a time; the machine's cores are divided among them.
+        parallel: how many training jobs run at a time; the machine's cores are divided among all that may run.
+        before_wait: called whenever ``wait`` is, before it waits: all that it gave before has been dealt with.
     """
 
-    def __init__(self, site: Site, *, folder: Path, parallel: int) -> None:
+    def __init__(
+        self, site: Site, *, folder: Path, parallel: int, before_wait: Callable[[], None] | None = None
+    ) -> None:
         self._site = site
         self._folder = folder
-        self._threads = max(1, (os.cpu_count() or 1) // parallel)
+        self._before_wait = before_wait
+        self._site.cores.enter(self, parallel)
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._runs: dict[str, _Run] = {}
@@ -109,8 +160,8 @@ class LocalBackend:
                 order,
                 self._site,
                 folder=self._folder,
-                threads=self._threads,
-                report=self._events.put,
+                threads=self._site.cores.share(),
+                report=self._report,
                 logs_client=self._logs_client,
             )
             self._runs[order.name] = run
@@ -120,10 +171,15 @@ class LocalBackend:
 
     def stop(self, name: str) -> None:
         """Send SIGTERM, and SIGKILL when the grace is over."""
-        self._runs[name].stop()
+        with self._lock:
+            run = self._runs.get(name)
+        if run is not None:
+            run.stop()
 
     def wait(self, until: datetime | None) -> Sequence[Event]:
         """Wait for events."""
+        if self._before_wait is not None:
+            self._before_wait()
         timeout = None if until is None else max(0.0, (until - self._site.clock.now()).total_seconds())
         try:
             event = self._events.get(timeout=timeout)
@@ -137,6 +193,7 @@ class LocalBackend:
 
     def close(self) -> None:
         """Kill what runs; each training job still reports its end."""
+        self._site.cores.leave(self)
         with self._lock:
             self._closed = True
             runs = list(self._runs.values())
@@ -145,6 +202,13 @@ class LocalBackend:
         for run in runs:
             if run.thread.ident is not None:
                 run.thread.join(_END_SECONDS)
+
+    def _report(self, event: Event) -> None:
+        if isinstance(event, Finished):
+            with self._lock:
+                # Hundreds of training jobs may follow; what ended is remembered by the tuner.
+                self._runs.pop(event.name, None)
+        self._events.put(event)
 
 
 class _Run:
@@ -168,8 +232,19 @@ class _Run:
         self._ml = MlFolder(folder / order.name)
         self._inputs = folder / "inputs"
         self._log = folder / f"{order.name}.log"
-        self._logs = LogStream(logs_client, f"{order.name}/algo-1-{int(site.clock.now().timestamp())}")
-        self._program = site.program(self._definition["AlgorithmSpecification"]["TrainingImage"])
+        self._tail = LogTail(self._log)
+        stream = f"{order.name}/algo-1-{int(site.clock.now().timestamp())}"
+        self._logs = LogStream(logs_client, stream, self._log)
+        self._program = site.program(
+            self._definition["AlgorithmSpecification"]["TrainingImage"],
+            self._definition.get("StaticHyperParameters", {}),
+        )
+        self._metric_definitions = metric_definitions(self._definition, self._program)
+        self._objective = tuple(
+            metric for metric in self._metric_definitions if metric.name == order.definition.metric_name
+        )
+        self._metrics: dict[str, float] = {}
+        self._checkpoints = Checkpoints(self._ml, order, site.s3)
         self._lock = threading.Lock()
         self._process: Process | None = None
         self._stopping = False
@@ -197,37 +272,72 @@ class _Run:
                 self._process.signal(signal.SIGKILL)
 
     def _run(self) -> None:
-        metrics: dict[str, float] = {}
         try:
             status, reason = self._train()
-            metrics = self._read_metrics()
             if not self._killed:
+                self._look(last=True)
                 self._enter(SecondaryStatus.UPLOADING)
+                self._checkpoints.save()
                 self._upload(with_model=status is not TrainingJobStatus.FAILED)
         except TrainingError as error:
             status, reason = TrainingJobStatus.FAILED, str(error)
         except Exception as error:
             _LOG.exception("training job %s failed", self._order.name)
-            status, reason = TrainingJobStatus.FAILED, f"InternalServerError: {error}"
+            status, reason = TrainingJobStatus.FAILED, f"{INTERNAL_ERROR}: {error}"
         finally:
             if self._killer is not None:
                 self._killer.cancel()
         if self._killed:
             status, reason = TrainingJobStatus.STOPPED, None
-        else:
-            self._send_log(last=True)
+        if (objective := self._metrics.get(self._order.definition.metric_name)) is not None:
+            self._metrics[OBJECTIVE_METRIC] = objective
         if status is not TrainingJobStatus.FAILED:
             # What counts is in S3; a failed training job's folder stays for a look.
             shutil.rmtree(self._ml.root, ignore_errors=True)
-        self._report(Finished(self._order.name, self._site.clock.now(), status, reason, metrics))
+        self._report(Finished(self._order.name, self._site.clock.now(), status, reason, self._metrics))
 
     def _train(self) -> tuple[TrainingJobStatus, str | None]:
         self._enter(SecondaryStatus.DOWNLOADING)
+        # A training job that is tried again starts from nothing but its checkpoints.
+        shutil.rmtree(self._ml.root, ignore_errors=True)
+        self._log.unlink(missing_ok=True)
         self._ml.create()
         self._ml.write_config(self._order)
-        for channel in self._definition.get("InputDataConfig", ()):
-            self._site.s3.fetch(channel, self._inputs, self._ml.data / channel["ChannelName"])
-        self._enter(SecondaryStatus.TRAINING)
+        feeders: list[Feeder] = []
+        try:
+            for channel in self._definition.get("InputDataConfig", ()):
+                self._open_channel(channel, feeders)
+            self._checkpoints.restore()
+            self._fetch_code()
+            self._enter(SecondaryStatus.TRAINING)
+            return self._run_process()
+        finally:
+            close_all(feeders)
+
+    def _open_channel(self, channel: Mapping[str, Any], feeders: list[Feeder]) -> None:
+        mode = channel.get("InputMode", self._definition["AlgorithmSpecification"]["TrainingInputMode"])
+        target = self._ml.data / channel["ChannelName"]
+        if mode != "Pipe":
+            # FastFile shows the same files at the same places.
+            self._site.s3.fetch(channel, self._inputs, target)
+            return
+        feeders.append(
+            Feeder(
+                target,
+                self._site.s3.records(channel, self._inputs),
+                gzipped=channel.get("CompressionType") == "Gzip",
+                record_io=channel.get("RecordWrapperType") == "RecordIO",
+                shuffle_seed=channel.get("ShuffleConfig", {}).get("Seed"),
+            )
+        )
+
+    def _fetch_code(self) -> None:
+        """Put the source archive of a script-mode training job where its program finds it."""
+        if self._program.from_source_archive:
+            uri = str(decode(self._order.hyperparameters[SUBMIT_DIRECTORY]))
+            self._site.s3.fetch_object(uri, self._ml.root / "sourcedir.tar.gz")
+
+    def _run_process(self) -> tuple[TrainingJobStatus, str | None]:
         with self._lock:
             if self._stopping:
                 return TrainingJobStatus.STOPPED, None
@@ -240,29 +350,33 @@ class _Run:
                     threads=self._threads,
                     endpoint_url=self._site.endpoint_url,
                     region=self._site.region,
+                    account_id=self._site.account_id,
                     base=os.environ,
                 ),
                 directory=self._program.directory or self._ml.code,
                 log=self._log,
             )
-        while not process.ended.wait(_LOG_INTERVAL_SECONDS):
-            self._send_log(last=False)
+        while not process.ended.wait(_LOOK_SECONDS):
+            self._look(last=False)
+            self._checkpoints.save_now_and_then()
         if self._stopping:
             return TrainingJobStatus.STOPPED, None
         if process.exit_code == 0:
             return TrainingJobStatus.COMPLETED, None
         return TrainingJobStatus.FAILED, failure_reason(self._ml.failure(), process.exit_code, self._log)
 
-    def _read_metrics(self) -> dict[str, float]:
-        try:
-            lines = self._log.read_text(errors="replace").splitlines()
-        except FileNotFoundError:
-            return {}
-        definitions = metric_definitions(self._definition, self._program)
-        metrics = read_metrics(lines, definitions)
-        if (objective := metrics.get(self._order.definition.metric_name)) is not None:
-            metrics[OBJECTIVE_METRIC] = objective
-        return metrics
+    def _look(self, *, last: bool) -> None:
+        """Read what the process has printed since the last look: metrics, and lines for CloudWatch Logs."""
+        values: list[float] = []
+        now = self._site.clock.now()
+        with contextlib.suppress(OSError):
+            for lines in self._tail.new_lines(last=last):
+                self._metrics |= read_metrics(lines, self._metric_definitions)
+                values += read_values(lines, self._objective)
+                self._logs.add(lines, int(now.timestamp() * 1000))
+        self._logs.send(last=last)
+        if values:
+            self._report(Progress(self._order.name, now, SecondaryStatus.TRAINING, tuple(values)))
 
     def _upload(self, *, with_model: bool) -> None:
         if has_files(self._ml.output):
@@ -283,9 +397,63 @@ class _Run:
     def _enter(self, phase: SecondaryStatus) -> None:
         self._report(Progress(self._order.name, self._site.clock.now(), phase))
 
-    def _send_log(self, *, last: bool) -> None:
-        with contextlib.suppress(OSError):
-            self._logs.send_new(self._log, int(self._site.clock.now().timestamp() * 1000), last=last)
+
+class Checkpoints:
+    """The checkpoints of a training job, kept the same in its folder and in S3.
+
+    The training jobs of a tuning job have a prefix each below ``S3Uri``, their names: none begins with another one's
+    checkpoint.
+
+    Source: https://docs.aws.amazon.com/sagemaker/latest/dg/model-checkpoints.html
+    """
+
+    def __init__(self, folder: MlFolder, order: Order, s3: S3) -> None:
+        config = order.definition.request.get("CheckpointConfig")
+        self._s3 = s3
+        self._uri = ""
+        self._folder = folder.root
+        self._saved: dict[Path, tuple[int, int]] = {}
+        self._looked_at = 0.0
+        if config is not None:
+            self._folder = folder.checkpoints(config.get("LocalPath", DEFAULT_CHECKPOINTS))
+            self._uri = config["S3Uri"].rstrip("/")
+            if order.definition.ranges:
+                self._uri += f"/{order.name}"
+
+    def restore(self) -> None:
+        """Put what S3 has into the folder."""
+        if self._uri:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._s3.fetch_prefix(self._uri, self._folder)
+            self._saved = {file: _version(file) for file in self._files()}
+
+    def save_now_and_then(self) -> None:
+        """Put into S3 what is new in the folder, at most every 5 seconds. A failure is for ``save`` to tell."""
+        now = time.monotonic()
+        if self._uri and now - self._looked_at >= _CHECKPOINT_SECONDS:
+            self._looked_at = now
+            with contextlib.suppress(TrainingError, OSError):
+                self.save()
+
+    def save(self) -> None:
+        """Put into S3 what is new in the folder.
+
+        Raises:
+            TrainingError: S3 refuses it.
+        """
+        for file in self._files():
+            version = _version(file)
+            if self._saved.get(file) != version:
+                self._s3.upload(file, f"{self._uri}/{file.relative_to(self._folder).as_posix()}")
+                self._saved[file] = version
+
+    def _files(self) -> list[Path]:
+        return sorted(path for path in self._folder.rglob("*") if path.is_file()) if self._uri else []
+
+
+def _version(file: Path) -> tuple[int, int]:
+    facts = file.stat()
+    return facts.st_mtime_ns, facts.st_size
 
 
 def metric_definitions(definition: Mapping[str, Any], program: LocalProgram) -> tuple[MetricDefinition, ...]:

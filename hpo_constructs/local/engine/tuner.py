@@ -6,7 +6,13 @@ definition with the best objective value so far, the third to the one that had t
 succeeded in three training jobs gets no more while another one has. Without a stated number of training jobs the
 first half is five per definition.
 
-Sources: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeHyperParameterTuningJob.html and
+A training job improves on the earlier ones when its objective value is better by at least 1 % than the value of the
+last one that did. Convergence, whose criteria the service does not publish, is here: 20 training jobs in a row, and at
+least as many as came before them, did not improve.
+
+Sources: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_DescribeHyperParameterTuningJob.html,
+https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_TuningJobCompletionCriteria.html,
+https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_RetryStrategy.html and
 https://docs.aws.amazon.com/sagemaker/latest/dg/automatic-model-tuning-progress.html
 """
 
@@ -22,10 +28,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from .backend import Backend, Finished, Order, Progress, SecondaryStatus, TrainingJobStatus
+from .backend import INTERNAL_ERROR, Backend, Finished, Order, Progress, SecondaryStatus, TrainingJobStatus
 from .clock import Clock
 from .plan import Definition, Plan
 from .searcher import Searcher, Suggestion
+from .stopping import StoppingRule
 
 _LOG = logging.getLogger(__name__)
 
@@ -41,11 +48,13 @@ _NO_METRICS = (
     "contains the objective metric as defined by the regular expression of its metric definition."
 )
 _ALL_FAILED = "All training jobs failed. Please take a look at the training job failures to get more details."
-_INTERNAL = "InternalServerError: the local tuning engine failed; its log has the reason"
+_INTERNAL = f"{INTERNAL_ERROR}: the local tuning engine failed; its log has the reason"
 
 _TRIALS_PER_DEFINITION_WITHOUT_BUDGET = 5
 _HOPELESS = 3
 _SEED_BITS = 32
+_SIGNIFICANT = 0.01
+_CONVERGED_AFTER = 20
 
 
 class TuningJobStatus(StrEnum):
@@ -93,6 +102,10 @@ class TrainingJob:
     objective_status: ObjectiveStatus = ObjectiveStatus.PENDING
     transitions: list[Transition] = field(default_factory=list)
     out_of_time: bool = False
+    stopped_early: bool = False
+    retries: int = 0
+    epochs: int = 0
+    """How many values of the objective metric its present attempt has reported."""
 
     @property
     def phase(self) -> SecondaryStatus:
@@ -105,20 +118,42 @@ class TrainingJob:
         return self.metrics.get(self.definition.metric_name)
 
     @property
+    def value(self) -> float:
+        """The final value of the objective metric of a training job that has one."""
+        if self.objective is None:
+            raise ValueError(f"training job {self.name} has no objective value")
+        return self.objective
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it has ended with a value of the objective metric."""
+        return self.objective_status is ObjectiveStatus.SUCCEEDED
+
+    @property
+    def is_retryable(self) -> bool:
+        """Whether it failed for an internal error, which is no fault of its own."""
+        return self.status is TrainingJobStatus.FAILED and (self.failure_reason or "").startswith(INTERNAL_ERROR)
+
+    @property
+    def was_stopped_by_hand(self) -> bool:
+        """Whether it was stopped neither for its time nor for its metric."""
+        return self.status is TrainingJobStatus.STOPPED and not (self.out_of_time or self.stopped_early)
+
+    @property
     def ended(self) -> bool:
         """Whether the training job has ended, in whatever way."""
         return self.ended_at is not None
 
     @property
     def can_be_best(self) -> bool:
-        """Whether it has both a value and a model: completed, or stopped by its own time limit."""
-        return self.objective_status is ObjectiveStatus.SUCCEEDED and (
-            self.status is TrainingJobStatus.COMPLETED or self.out_of_time
-        )
+        """Whether it has a value that counts: completed, or stopped by its time limit or by early stopping."""
+        return self.succeeded and not self.was_stopped_by_hand
 
     def enter(self, phase: SecondaryStatus, at: datetime) -> None:
-        """Begin a phase."""
+        """Begin a phase; the present one is not begun anew."""
         if self.transitions:
+            if self.phase is phase:
+                return
             self.transitions[-1].ended_at = at
         self.transitions.append(Transition(phase, at))
         self.modified_at = at
@@ -136,10 +171,19 @@ class Tuner:
         backend: where the training jobs run; this tuner's alone.
         clock: the time.
         seed: for the names of the training jobs.
+        stopping_rules: one per definition, None for one whose training jobs are not stopped early; the plan's own if
+            not given.
     """
 
     def __init__(
-        self, plan: Plan, *, searchers: Sequence[Searcher], backend: Backend, clock: Clock, seed: int | None = None
+        self,
+        plan: Plan,
+        *,
+        searchers: Sequence[Searcher],
+        backend: Backend,
+        clock: Clock,
+        seed: int | None = None,
+        stopping_rules: Sequence[StoppingRule | None] | None = None,
     ) -> None:
         self.plan = plan
         self.lock = threading.RLock()
@@ -149,11 +193,16 @@ class Tuner:
         self.ended_at: datetime | None = None
         self.failure_reason: str | None = None
         self.not_improving = 0
-        """How many training jobs in a row, up to the last one, brought no better objective value."""
+        """How many training jobs in a row, up to the last one, did not improve by 1 % or more."""
+        self.converged_at: datetime | None = None
         self.finished = threading.Event()
         self._backend = backend
         self._clock = clock
         self._searchers = list(searchers)
+        self._rules = list(plan.stopping_rules() if stopping_rules is None else stopping_rules)
+        self._running_jobs: dict[str, TrainingJob] = {}
+        self._improved_to: float | None = None
+        self._ended = 0
         self._exhausted: set[int] = set()
         self._random = random.Random(secrets.randbits(_SEED_BITS) if seed is None else seed)  # noqa: S311
         self._outcome: TuningJobStatus | None = None
@@ -208,7 +257,7 @@ class Tuner:
         while (
             self._outcome is None
             and len(self.jobs) < self.plan.max_training_jobs
-            and len(self._running()) < self.plan.max_parallel_training_jobs
+            and len(self._running_jobs) < self.plan.max_parallel_training_jobs
             and (index := self._next_definition()) is not None
         ):
             suggestion = self._searchers[index].suggest()
@@ -229,7 +278,13 @@ class Tuner:
         job.enter(SecondaryStatus.STARTING, now)
         self.jobs[name] = job
         self.modified_at = now
-        self._backend.start(Order(name, definition, hyperparameters))
+        self._launch(job)
+
+    def _launch(self, job: TrainingJob) -> None:
+        self._running_jobs[job.name] = job
+        if (rule := self._rule(job)) is not None:
+            rule.start(job.name)
+        self._backend.start(Order(job.name, job.definition, job.hyperparameters))
 
     def _next_definition(self) -> int | None:
         """Choose whose turn it is, by its position in the plan; the module's docstring has the policy."""
@@ -238,7 +293,7 @@ class Tuner:
         ]
         able = [index for index in range(len(of_each)) if index not in self._exhausted]
         hopeful = [index for index in able if not _is_hopeless(of_each[index])]
-        if any(_succeeded(job) for job in self.jobs.values()):
+        if any(job.succeeded for job in self.jobs.values()):
             able = hopeful or able
         if not able:
             return None
@@ -258,11 +313,44 @@ class Tuner:
     def _learn(self, event: Progress | Finished) -> None:
         job = self.jobs[event.name]
         if isinstance(event, Progress):
-            if job.started_at is None:
-                job.started_at = event.at
-            if job.status is TrainingJobStatus.IN_PROGRESS:
-                job.enter(event.phase, event.at)
+            self._follow(job, event)
+        elif self._should_retry(job, event):
+            self._retry(job, event)
+        else:
+            self._end(job, event)
+
+    def _follow(self, job: TrainingJob, event: Progress) -> None:
+        if job.started_at is None:
+            job.started_at = event.at
+        if job.status is not TrainingJobStatus.IN_PROGRESS:
             return
+        job.enter(event.phase, event.at)
+        rule = self._rule(job)
+        for value in event.values:
+            job.epochs += 1
+            # One that has made all its epochs ends by itself, and is about to save its model.
+            planned = job.definition.epochs(job.hyperparameters)
+            if rule is not None and rule.report(job.name, value) and (planned is None or job.epochs < planned):
+                job.stopped_early = True
+                self._stop_job(job)
+                return
+
+    def _should_retry(self, job: TrainingJob, event: Finished) -> bool:
+        return (
+            event.status is TrainingJobStatus.FAILED
+            and (event.failure_reason or "").startswith(INTERNAL_ERROR)
+            and job.status is TrainingJobStatus.IN_PROGRESS
+            and job.retries < job.definition.retries
+        )
+
+    def _retry(self, job: TrainingJob, event: Finished) -> None:
+        job.retries += 1
+        job.epochs = 0
+        job.enter(SecondaryStatus.STARTING, event.at)
+        self._launch(job)
+
+    def _end(self, job: TrainingJob, event: Finished) -> None:
+        del self._running_jobs[job.name]
         job.status = event.status
         job.ended_at = self.modified_at = event.at
         job.failure_reason = event.failure_reason
@@ -272,18 +360,27 @@ class Tuner:
         has_value = event.status is not TrainingJobStatus.FAILED and value is not None and math.isfinite(value)
         job.objective_status = ObjectiveStatus.SUCCEEDED if has_value else ObjectiveStatus.FAILED
         if event.status is not TrainingJobStatus.STOPPED:
-            job.out_of_time = False
+            job.out_of_time = job.stopped_early = False
         job.enter(SecondaryStatus.MAX_RUNTIME_EXCEEDED if job.out_of_time else SecondaryStatus(event.status), event.at)
+        if (rule := self._rule(job)) is not None:
+            rule.end(job.name, completed=event.status is TrainingJobStatus.COMPLETED)
         index = self.plan.definitions.index(job.definition)
         self._searchers[index].observe(job.suggestion, value if has_value else None)
+        self._ended += 1
         self._rank(job)
         self._check_completion()
 
     def _rank(self, job: TrainingJob) -> None:
         if not job.can_be_best:
             self.not_improving += 1
-        elif self.best is None or job.definition.better(_value(job), _value(self.best)):
+            return
+        if self.best is None or job.definition.better(job.value, self.best.value):
             self.best = job
+        if self._improved_to is None or (
+            job.definition.better(job.value, self._improved_to)
+            and abs(job.value - self._improved_to) >= _SIGNIFICANT * abs(self._improved_to)
+        ):
+            self._improved_to = job.value
             self.not_improving = 0
         else:
             self.not_improving += 1
@@ -291,16 +388,25 @@ class Tuner:
     def _check_completion(self) -> None:
         patience = self.plan.max_training_jobs_not_improving
         target = self.plan.target_objective_metric_value
-        attempts = [job for job in self.jobs.values() if job.ended and not _was_stopped(job)]
-        if len(attempts) >= ATTEMPTS and not any(_succeeded(job) for job in self.jobs.values()):
-            trained = any(job.status is TrainingJobStatus.COMPLETED for job in attempts)
+        attempts = [job for job in self.jobs.values() if job.ended and not job.was_stopped_by_hand]
+        if len(attempts) >= ATTEMPTS and not any(job.succeeded for job in self.jobs.values()):
+            trained = any(job.status is not TrainingJobStatus.FAILED for job in attempts)
             self._wind_up(TuningJobStatus.FAILED, _NO_METRICS if trained else _NO_SUCCESS)
-        if self.best is not None and target is not None:
-            value = _value(self.best)
+        if self.best is None:
+            return
+        if target is not None:
+            value = self.best.value
             if value == target or self.best.definition.better(value, target):
                 self._wind_up(TuningJobStatus.COMPLETED)
-        if patience is not None and self.best is not None and self.not_improving >= patience:
+        if patience is not None and self.not_improving >= patience:
             self._wind_up(TuningJobStatus.COMPLETED)
+        if self.converged_at is None and self.not_improving >= max(_CONVERGED_AFTER, self._ended / 2):
+            self.converged_at = self._clock.now()
+        if self.plan.complete_on_convergence and self.converged_at is not None:
+            self._wind_up(TuningJobStatus.COMPLETED)
+
+    def _rule(self, job: TrainingJob) -> StoppingRule | None:
+        return self._rules[self.plan.definitions.index(job.definition)]
 
     # Time
 
@@ -347,7 +453,7 @@ class Tuner:
 
     def _finish_by_outcome(self) -> None:
         if self._outcome is None or self._outcome is TuningJobStatus.COMPLETED:
-            if any(_succeeded(job) for job in self.jobs.values()):
+            if any(job.succeeded for job in self.jobs.values()):
                 self._finish(TuningJobStatus.COMPLETED, None)
             else:
                 self._finish(TuningJobStatus.FAILED, _ALL_FAILED)
@@ -360,24 +466,9 @@ class Tuner:
         self.ended_at = self.modified_at = self._clock.now()
 
     def _running(self) -> list[TrainingJob]:
-        return [job for job in self.jobs.values() if not job.ended]
-
-
-def _value(job: TrainingJob) -> float:
-    value = job.objective
-    if value is None:
-        raise ValueError(f"training job {job.name} has no objective value")
-    return value
-
-
-def _succeeded(job: TrainingJob) -> bool:
-    return job.objective_status is ObjectiveStatus.SUCCEEDED
-
-
-def _was_stopped(job: TrainingJob) -> bool:
-    return job.status is TrainingJobStatus.STOPPED and not job.out_of_time
+        return list(self._running_jobs.values())
 
 
 def _is_hopeless(jobs: Sequence[TrainingJob]) -> bool:
     ended = [job for job in jobs if job.ended]
-    return len(ended) >= _HOPELESS and not any(_succeeded(job) for job in ended)
+    return len(ended) >= _HOPELESS and not any(job.succeeded for job in ended)
