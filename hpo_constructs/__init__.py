@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         TrainingJobDefinition,
         TuningJobSpec,
     )
+    from .spec.run import RunSettings
 
 __all__ = [
     "BuiltInAlgorithm",
@@ -26,6 +27,7 @@ __all__ = [
     "ContinuousParameter",
     "Finding",
     "IntegerParameter",
+    "RunSettings",
     "Severity",
     "TrainingJobDefinition",
     "TuningFragment",
@@ -42,6 +44,7 @@ _HOME = {
     "ContinuousParameter": "spec",
     "Finding": "rules",
     "IntegerParameter": "spec",
+    "RunSettings": "spec.run",
     "Severity": "rules",
     "TrainingJobDefinition": "spec",
     "TuningFragment": "cdk",

@@ -23,12 +23,19 @@ from aws_cdk import (
 from constructs import Construct, IConstruct
 
 from ..quotas import state
-from ..rules import Finding, Severity, check
+from ..quotas.costs import state_budget
+from ..rules import Finding, Scope, Severity, check
+from .plan import TuningPlan
 
 # Stands before the two colons of an acknowledgement's id.
 PLUGIN_NAME: Final = "hpo"
 # Context key in cdk.json: an edition's name, or single quotas with an edition beside them.
 QUOTAS_CONTEXT: Final = "hpo:quotas"
+# Context key in cdk.json: what one run of all tuning jobs together may use at most.
+BUDGET_CONTEXT: Final = "hpo:budget"
+
+# Stands for all values of a job that are known at deployment only.
+NOT_CHECKED: Final = "deploy-time-values"
 
 # The CDK's words for the severities; it shows others as custom ones.
 _SEVERITIES: Final = {
@@ -46,27 +53,41 @@ def report_findings(construct: Construct, declared: Any) -> None:
     """Has a declaration checked at synthesis and its findings reported under a construct.
 
     Findings of severity error and quota fail the synthesis, once all findings of all jobs are known. The account's
-    quotas come from the context key `hpo:quotas`.
+    quotas come from the context key `hpo:quotas`, the app's budget from `hpo:budget`.
 
     Raises:
-        QuotaError: the context names an unknown edition or quota.
+        QuotaError: the context names an unknown edition or quota, or its budget is wrong.
     """
     quotas = construct.node.try_get_context(QUOTAS_CONTEXT)
     # A wrong statement is told here: an exception in a callback of the CDK would lose its class.
     state(quotas)
+    budget = construct.node.try_get_context(BUDGET_CONTEXT)
+    state_budget(budget)
+    _plugin(construct).add(construct, declared, quotas)
+    TuningPlan.of(construct).add(construct, declared, quotas, budget)
+
+
+def report_finding(construct: Construct, finding: Finding) -> None:
+    """Has a finding of the deployment itself reported under a construct, beside those of the rules."""
+    _plugin(construct).add_finding(construct, finding)
+
+
+def _plugin(construct: Construct) -> "_FindingsPlugin":
     root = construct.node.root
     found = root.node.try_find_child(_REGISTRAR_ID)
     registrar = found if isinstance(found, _Registrar) else _Registrar(root, _REGISTRAR_ID)
-    registrar.plugin.add(construct, declared, quotas)
+    return registrar.plugin
 
 
 @jsii.implements(IPolicyValidationPlugin)
 class _FindingsPlugin:
     """Reports the findings of all tuning jobs of an app at once."""
 
-    def __init__(self) -> None:
-        # By stack: the jobs of one stack run in one account and region, and are checked together too.
+    def __init__(self, plan: TuningPlan) -> None:
+        self._plan = plan
+        # By stack: the jobs of one stack are checked together, too; those of an account are TuningPlan's.
         self._declared: dict[str, list[tuple[str, Any, Any]]] = {}
+        self._of_deployment: list[tuple[str, Finding]] = []
 
     @property
     def name(self) -> str:
@@ -85,21 +106,50 @@ class _FindingsPlugin:
         in_stack = self._declared.setdefault(Stack.of(construct).node.path, [])
         in_stack.append((construct.node.path, declared, quotas))
 
+    def add_finding(self, construct: Construct, finding: Finding) -> None:
+        self._of_deployment.append((construct.node.path, finding))
+
     def validate(self, context: IPolicyValidationContext) -> PolicyValidationPluginReport:  # noqa: ARG002 - the CDK's
         failed, violations = False, []
         for in_stack in self._declared.values():
             paths = {declared.name: path for path, declared, _ in reversed(in_stack)}
-            for finding in check([declared for _, declared, _ in in_stack], in_stack[0][2]):
+            unchecked: dict[str, list[Finding]] = {}
+            declared_here = [declared for _, declared, _ in in_stack]
+            for finding in check(declared_here, in_stack[0][2], scope=Scope.STACK):
+                path = paths.get(finding.job, in_stack[0][0])
+                if finding.severity is Severity.UNKNOWN:
+                    unchecked.setdefault(path, []).append(finding)
+                    continue
                 failed = failed or finding.severity.fails
-                violations.append(_violation(finding, paths.get(finding.job, in_stack[0][0])))
+                violations.append(_violation(finding, path))
+            violations += [_not_checked(findings, path) for path, findings in unchecked.items()]
+        for path, finding in self._of_deployment:
+            failed = failed or finding.severity.fails
+            violations.append(_violation(finding, path))
+        for finding in self._plan.findings():
+            failed = failed or finding.severity.fails
+            violations.append(_violation(finding, self._plan.node.root.node.path))
+        self._plan.write()
         return PolicyValidationPluginReport(success=not failed, violations=violations)
 
 
 class _Registrar(Construct):
     def __init__(self, root: IConstruct, id: str) -> None:
         super().__init__(root, id)  # type: ignore[arg-type] # the root of a tree is a Construct
-        self.plugin = _FindingsPlugin()
+        self.plugin = _FindingsPlugin(TuningPlan.of(root))
         Validations.of(root).add_plugins(self.plugin)
+
+
+def _not_checked(findings: list[Finding], construct_path: str) -> PolicyViolation:
+    """One line for all values of a job that only the deployment knows: most are references to the app's resources."""
+    places = list(dict.fromkeys(finding.path for finding in findings))
+    return PolicyViolation(
+        rule_name=NOT_CHECKED,
+        description=f"not checked, because only the deployment knows the values: {', '.join(places)}",
+        severity=_SEVERITIES[Severity.UNKNOWN],
+        rule_metadata={"severity": str(Severity.UNKNOWN)},
+        violating_resources=[PolicyViolatingResource(construct_path=construct_path, locations=places)],
+    )
 
 
 def _violation(finding: Finding, construct_path: str) -> PolicyViolation:

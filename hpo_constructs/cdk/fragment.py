@@ -4,17 +4,21 @@ import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import jsii
 from aws_cdk import Duration, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
-from hpo_handlers.contract import Output
+
+from hpo_handlers.contract import QUEUE, Output, Overlap
 
 from ..errors import SpecError
 from ..spec.declaration import Declaration
+from ..spec.run import RunSettings
 from ..workflow import StateName, Target, execution_timeout_seconds, states
-from .findings import report_findings
+from .deployment_checks import run_findings
+from .findings import report_finding, report_findings
 from .request import definitions, placeholders_replaced, text, with_training_role
 from .runtime import TuningRuntime
 from .training_role import training_role as made_training_role
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
     from ..spec import TuningJobSpec
 
 
+@jsii.implements(iam.IGrantable)
 class TuningFragment(sfn.StateMachineFragment):
     """A tuning job that chains into your own state machine.
 
@@ -42,7 +47,7 @@ class TuningFragment(sfn.StateMachineFragment):
         *,
         spec: "TuningJobSpec | Declaration",
         training_role: iam.IRole | None = None,
-        output_prefix: str | None = None,
+        run: RunSettings | None = None,
         result_path: str = "$.TuningJob",
     ) -> None:
         """Defines the states, the training role and the functions' permissions.
@@ -55,12 +60,11 @@ class TuningFragment(sfn.StateMachineFragment):
                 Findings of its check are reported at synthesis.
             training_role: The role of training job definitions that name none. Without it a role is made that may
                 use exactly what the declaration names.
-            output_prefix: Path of the SSM parameters; `/hpo/<stack name>/<declared name>/` without it.
+            run: What a run publishes and where; what a template's `run` block says, or the defaults, without it.
             result_path: Where in the state the fragment keeps its data and leaves its result. `$` takes the whole
                 state and ignores the input.
 
         Raises:
-            SpecError: `output_prefix` is not an absolute path.
             QuotaError: the context `hpo:quotas` names an unknown edition or quota.
         """
         super().__init__(scope, id)
@@ -68,20 +72,27 @@ class TuningFragment(sfn.StateMachineFragment):
         stack = Stack.of(self)
         request = placeholders_replaced(_request(spec), stack)
         name = str(request.get("HyperParameterTuningJobName", ""))
-        self._output_prefix = _prefix(output_prefix or f"/hpo/{stack.stack_name}/{name}/")
+        self._run_settings = run or (spec.run if isinstance(spec, Declaration) else RunSettings())
+        self._name = name
+        self._output_prefix = f"{(self._run_settings.output_prefix or f'/hpo/{stack.stack_name}/{name}').rstrip('/')}/"
         self._training_role = self._role(request, training_role)
         if self._training_role:
             request = with_training_role(request, self._training_role.role_arn)
+        self._declared_request = placeholders_replaced(_request(spec), stack)
         self._request = request
 
         runtime = TuningRuntime.of(self)
         self._allow(runtime, name)
         report_findings(self._reported_on(), spec)
+        for finding in run_findings(request, self.overlap):
+            report_finding(self._reported_on(), finding)
         machine = states(
             request,
             output_prefix=self._output_prefix,
             functions={function: function for function in runtime.functions},
             result_path=result_path,
+            policy=self._run_settings.policy,
+            overlap=self.overlap,
         )
         # Plain strings all through: jsii takes the members of an enum for its own kind.
         built = _States(self, json.loads(json.dumps(machine)), runtime)
@@ -109,6 +120,18 @@ class TuningFragment(sfn.StateMachineFragment):
         return self._training_role
 
     @property
+    def grant_principal(self) -> iam.IPrincipal:
+        """The training role, so that `key.grant_decrypt(fragment)` and its like let the training jobs do more.
+
+        Raises:
+            SpecError: every definition names its own role, so there is none to grant to. The CDK's `grant` methods
+                turn it into a RuntimeError of the same text.
+        """
+        if self._training_role is None:
+            raise SpecError(f"every definition of {self._spec.name} names its own role; grant to these roles instead")
+        return self._training_role
+
+    @property
     def output_prefix(self) -> str:
         """Path of the SSM parameters, with a slash at its end."""
         return self._output_prefix
@@ -116,7 +139,30 @@ class TuningFragment(sfn.StateMachineFragment):
     @property
     def timeout(self) -> Duration:
         """How long the fragment can take: the tuning job's own limit and time to wind up."""
-        return Duration.seconds(execution_timeout_seconds(self._request))
+        return Duration.seconds(execution_timeout_seconds(self._request, queued=self.overlap is Overlap.QUEUE))
+
+    @property
+    def declared_request(self) -> Mapping[str, Any]:
+        """The declared request, with tokens for what only the deployment knows, and without a role made for it."""
+        return self._declared_request
+
+    @property
+    def run_settings(self) -> RunSettings:
+        """How the runs begin and what they publish."""
+        return self._run_settings
+
+    @property
+    def overlap(self) -> Overlap:
+        """What a run does while another one is running: your own state machine decides that, so they may overlap."""
+        return Overlap.ALLOW
+
+    def guard(self, state_machine: sfn.IStateMachine) -> None:
+        """Has the tuning job stopped when an execution of your state machine is aborted, fails or times out, and when
+        the stack is deleted. Call it once with the state machine that the fragment stands in.
+
+        Without it a tuning job goes on to its own end, or its limits, after its execution was aborted.
+        """
+        TuningRuntime.of(self).watch(state_machine, self._name)
 
     def parameter_name(self, output: str) -> str:
         """Name of the SSM parameter of an output, such as `model-artifacts`.
@@ -155,7 +201,13 @@ class TuningFragment(sfn.StateMachineFragment):
         runtime.allow(Target.TRAINING_JOBS, [f"{sagemaker}:training-job/{each}-*" for each in names])
         roles = [role for definition in definitions(self._request) if (role := text(definition, "RoleArn"))]
         runtime.allow(Target.TRAINING_ROLES, list(dict.fromkeys(roles)))
-        runtime.allow(Target.OUTPUTS, [self._parameters_arn("*")])
+        # Below the stack's own path one resource stands for all jobs: a role has little room.
+        own = self._run_settings.output_prefix is None
+        outputs = f"/hpo/{stack.stack_name}/*" if own else self._output_prefix.rstrip("/")
+        runtime.allow(Target.OUTPUTS, [self._parameters_arn(outputs if own else f"{outputs}/*")])
+        runtime.allow(Target.BEST, [self._parameters_arn(f"{outputs}/{Output.BEST}")])
+        if self.overlap is not Overlap.ALLOW:
+            runtime.allow(Target.QUEUE, [self._parameters_arn(f"{outputs}/{QUEUE}")])
 
     def _parameters_arn(self, end: str) -> str:
         stack = Stack.of(self)
@@ -176,6 +228,7 @@ class _States:
             "Task": self._task,
             "Choice": self._choice,
             "Fail": self._fail,
+            "Succeed": self._succeed,
         }
         self._states = {name: kinds[data["Type"]](name, data) for name, data in machine.items()}
         for name, data in machine.items():
@@ -193,7 +246,10 @@ class _States:
                 self._states[caught["Next"]], errors=caught["ErrorEquals"], result_path=caught["ResultPath"]
             )
         for choice in data.get("Choices", ()):
-            condition = sfn.Condition.boolean_equals(choice["Variable"], choice["BooleanEquals"])
+            if "StringEquals" in choice:
+                condition = sfn.Condition.string_equals(choice["Variable"], choice["StringEquals"])
+            else:
+                condition = sfn.Condition.boolean_equals(choice["Variable"], choice["BooleanEquals"])
             state.when(condition, self._states[choice["Next"]])
         if "Default" in data:
             state.otherwise(self._states[data["Default"]])
@@ -210,6 +266,9 @@ class _States:
 
     def _choice(self, name: str, data: Mapping[str, Any]) -> sfn.Choice:  # noqa: ARG002 - _link has the choices
         return sfn.Choice(self._scope, name)
+
+    def _succeed(self, name: str, data: Mapping[str, Any]) -> sfn.Succeed:  # noqa: ARG002 - it has nothing else
+        return sfn.Succeed(self._scope, name)
 
     def _fail(self, name: str, data: Mapping[str, Any]) -> sfn.Fail:
         return sfn.Fail(
@@ -246,9 +305,3 @@ class _States:
 
 def _request(spec: "TuningJobSpec | Declaration") -> dict[str, Any]:
     return dict(spec.request if isinstance(spec, Declaration) else spec.to_request())
-
-
-def _prefix(path: str) -> str:
-    if not path.startswith("/") and "${Token" not in path:
-        raise SpecError(f"output_prefix must begin with a slash, got {path!r}; write '/{path}'")
-    return f"{path.rstrip('/')}/"

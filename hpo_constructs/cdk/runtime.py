@@ -8,17 +8,36 @@ from shutil import copytree, ignore_patterns, rmtree
 from tempfile import mkdtemp
 from typing import Final
 
-import hpo_handlers
-from aws_cdk import Duration, RemovalPolicy, Stack
+from aws_cdk import CustomResource, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
+from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from ..workflow import FUNCTIONS, Function, Target
+import hpo_handlers
+from hpo_handlers.metrics import STACK_VARIABLE
+
+from ..workflow import CLEAN_UP, DEPLOY, FUNCTIONS, Function, Target
+from .acknowledgements import acknowledge_wildcards
+from .guard import RunGuard, executions_arn
+from .tracing import allow_tracing, tracing_enabled
 from .training_role import SAGEMAKER
+from .waiter import RunWaiter
 
 _ID: Final = "HpoRuntime"
+# Of a statement: with names as long as they can be they stay within a managed policy's 6,144 characters.
+_RESOURCES_PER_STATEMENT: Final = 45
+# Why the functions' permissions have wildcards, for security checkers.
+_WILDCARDS: Final = {
+    Target.TUNING_JOBS: "A run adds digits of its own to the declared tuning job's name.",
+    Target.TRAINING_JOBS: "SageMaker makes the training jobs' names from the tuning job's.",
+    Target.EXECUTIONS: "The executions of the tuning job's state machine have names that only their start gives them.",
+    Target.DEPLOYED_EXECUTIONS: "The executions that a deployment starts have names that the deployment gives them.",
+    Target.OUTPUTS: "The published outputs are the parameters below the tuning job's own path.",
+    Target.BEST: "The parameters of the stack's tuning jobs stand below the stack's own path.",
+    Target.QUEUE: "The parameters of the stack's tuning jobs stand below the stack's own path.",
+}
 
 
 class TuningRuntime(Construct):
@@ -26,21 +45,29 @@ class TuningRuntime(Construct):
 
     Attributes:
         functions: The Lambda functions by id.
-        state_machine_role: Role of the state machines: it may invoke the functions, and nothing else.
+        state_machine_role: Role of the state machines: it may invoke the functions, and send traces where tracing
+            is on.
+        tracing: Whether runs are traced with X-Ray; the context `hpo:tracing` says so.
     """
 
     functions: dict[str, lambda_.Function]
     state_machine_role: iam.IRole
+    tracing: bool
 
     def __init__(self, stack: Stack) -> None:
         super().__init__(stack, _ID)
+        self.tracing = tracing_enabled(self)
         self._roles: dict[str, iam.Role] = {}
-        self._statements: dict[tuple[str, Target], iam.PolicyStatement] = {}
+        self._statements: dict[tuple[str, Target], tuple[iam.PolicyStatement, int]] = {}
+        self._resources: dict[tuple[str, Target], set[str]] = {}
+        self._allowed: list[tuple[Target, tuple[str, ...]]] = []
         self._logs = logs.LogGroup(
             self, "Logs", retention=logs.RetentionDays.THREE_MONTHS, removal_policy=RemovalPolicy.DESTROY
         )
         self.functions = {function.id: self._function(function) for function in FUNCTIONS}
         self.state_machine_role = self._state_machine_role()
+        self._guard: RunGuard | None = None
+        self._waiter: RunWaiter | None = None
 
     @staticmethod
     def of(scope: Construct) -> "TuningRuntime":
@@ -51,21 +78,68 @@ class TuningRuntime(Construct):
 
     def allow(self, target: Target, resources: Sequence[str]) -> None:
         """Lets every function that calls actions on such targets call them on these resources."""
-        for function in FUNCTIONS:
-            for permission in function.permissions:
-                if permission.target is target and resources:
-                    self._statement(function, target, permission.actions).add_resources(*resources)
+        for function in (*FUNCTIONS, *((DEPLOY,) if self._waiter else ())):
+            self._allow(function, target, resources)
+        self._allowed.append((target, tuple(resources)))
 
-    def _statement(self, function: Function, target: Target, actions: Sequence[str]) -> iam.PolicyStatement:
-        """The function's one statement on a target, which grows with every tuning job."""
-        if (function.id, target) not in self._statements:
+    def _allow(self, function: Function, target: Target, resources: Sequence[str]) -> None:
+        for permission in function.permissions:
+            known = self._resources.setdefault((function.id, target), set())
+            new = [resource for resource in resources if resource not in known]
+            if permission.target is target and new:
+                known.update(new)
+                self._statement(function, target, permission.actions, len(new)).add_resources(*new)
+                if target in _WILDCARDS:
+                    acknowledge_wildcards(self._roles[function.id], new, _WILDCARDS[target])
+
+    def watch(self, state_machine: sfn.IStateMachine, declared_name: str) -> None:
+        """Has the tuning job stopped whenever an execution of a state machine ends without its own doing."""
+        if self._guard is None:
+            self._guard = RunGuard(self, self.functions, self.state_machine_role, tracing=self.tracing)
+            # The deletion stops what runs while the function still may.
+            self._guard.runs.node.add_dependency(self._roles[CLEAN_UP.id])
+        known = self._guard.watches(state_machine)
+        self._guard.watch(state_machine, declared_name)
+        if not known:
+            self.allow(Target.STATE_MACHINES, [state_machine.state_machine_arn])
+            self.allow(Target.EXECUTIONS, [executions_arn(state_machine)])
+
+    @property
+    def runs(self) -> CustomResource:
+        """The resource whose deletion stops what runs: what starts runs depends on it, to be deleted before it."""
+        if self._guard is None:
+            raise RuntimeError("no state machine is watched yet")
+        return self._guard.runs
+
+    @property
+    def roles(self) -> Sequence[iam.Role]:
+        """The functions' roles: a run has all its permissions when their policies are there."""
+        return tuple(self._roles.values())
+
+    def waiter(self) -> "RunWaiter":
+        """What runs tuning jobs at deployment, made when it is wanted first."""
+        if self._waiter is None:
+            function = self._function(DEPLOY)
+            self._waiter = RunWaiter(self, function, self._roles[DEPLOY.id], tracing=self.tracing)
+            for target, resources in self._allowed:
+                self._allow(DEPLOY, target, resources)
+            self.allow(Target.DEPLOYED_STATE_MACHINES, [self._waiter.state_machine_arn])
+        return self._waiter
+
+    def _statement(self, function: Function, target: Target, actions: Sequence[str], count: int) -> iam.PolicyStatement:
+        """The function's statement on a target, which grows with every tuning job up to a size.
+
+        The CDK distributes a role's statements over policies; one that is larger than a policy it cannot cut.
+        """
+        statement, size = self._statements.get((function.id, target), (None, 0))
+        if statement is None or size + count > _RESOURCES_PER_STATEMENT:
             conditions = (
                 {"StringEquals": {"iam:PassedToService": SAGEMAKER}} if target is Target.TRAINING_ROLES else None
             )
-            statement = iam.PolicyStatement(actions=list(actions), conditions=conditions)
+            statement, size = iam.PolicyStatement(actions=list(actions), conditions=conditions), 0
             self._roles[function.id].add_to_principal_policy(statement)
-            self._statements[function.id, target] = statement
-        return self._statements[function.id, target]
+        self._statements[function.id, target] = statement, size + count
+        return statement
 
     def _function(self, function: Function) -> lambda_.Function:
         # A role of its own, because the one that the CDK makes may write to any log group.
@@ -76,6 +150,8 @@ class TuningRuntime(Construct):
             description=function.description,
         )
         self._logs.grant_write(role)
+        if self.tracing:
+            allow_tracing(role)
         self._roles[function.id] = role
         return lambda_.Function(
             self,
@@ -91,12 +167,15 @@ class TuningRuntime(Construct):
             role=self._referred(role),
             log_group=self._logs,
             logging_format=lambda_.LoggingFormat.JSON,
+            tracing=lambda_.Tracing.ACTIVE if self.tracing else lambda_.Tracing.DISABLED,
+            environment={STACK_VARIABLE: Stack.of(self).stack_name},
         )
 
     def _state_machine_role(self) -> iam.IRole:
         invoke = iam.PolicyStatement(
             actions=["lambda:InvokeFunction"],
-            resources=[function.function_arn for function in self.functions.values()],
+            # What deletes runs is CloudFormation's to invoke.
+            resources=[self.functions[function.id].function_arn for function in FUNCTIONS if function is not CLEAN_UP],
         )
         # It is complete, and nothing adds to it: what one state machine needed would widen it for all.
         role = iam.Role(
@@ -106,6 +185,8 @@ class TuningRuntime(Construct):
             description="State machines of tuning jobs",
             inline_policies={"Functions": iam.PolicyDocument(statements=[invoke])},
         )
+        if self.tracing:
+            allow_tracing(role)
         return self._referred(role)
 
     def _referred(self, role: iam.Role) -> iam.IRole:

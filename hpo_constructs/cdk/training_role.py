@@ -4,15 +4,20 @@ Source: "How to use SageMaker AI execution roles", CreateHyperParameterTuningJob
 https://docs.aws.amazon.com/sagemaker/latest/dg/sagemaker-roles.html
 """
 
+import json
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from aws_cdk import Fn, Stack, Token
+from aws_cdk import Fn, Reference, Stack, Token, Tokenization
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+from ..errors import SpecError
+from .acknowledgements import acknowledge_resources
+from .place import Place
 from .request import definitions, member, members, text
 
 SAGEMAKER: Final = "sagemaker.amazonaws.com"
@@ -23,26 +28,180 @@ _ECR_IMAGE: Final = re.compile(
 )
 _TRAINING_LOG_GROUP: Final = "/aws/sagemaker/TrainingJobs"
 
+# Characters of a role's inline policies together, of a managed policy, and managed policies of a role, each with
+# room for what a token turns out to be. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+_INLINE_SIZE: Final = 10_240 - 240
+_MANAGED_SIZE: Final = 6_144 - 144
+_MANAGED_POLICIES: Final = 10
+# A statement is cut into several where its resources take more than this.
+_PIECE_SIZE: Final = 2_500
+# What a policy document has around its statements.
+_DOCUMENT_SIZE: Final = len('{"Version":"2012-10-17","Statement":[]}')
+# Long for a bucket's name, about right for the ARN of a key or a role.
+_TOKEN_SIZE: Final = 80
+# As long as usual.
+_USUAL: Final = {
+    "AWS::AccountId": "123456789012",
+    "AWS::Partition": "aws-us-gov",
+    "AWS::Region": "ap-southeast-2",
+    "AWS::URLSuffix": "amazonaws.com",
+}
+_TOKEN: Final = re.compile(r"\$\{Token\[[^\]]*\]\}")
+
 
 def training_role(scope: Construct, id: str, request: Mapping[str, Any]) -> iam.Role:
     """A role for the training jobs of a request: what the declaration names, and no more.
 
     It reads the channels' S3 prefixes, writes below the output paths, reads and writes the checkpoints, uses the KMS
     keys named, pulls the training images, and writes training logs and metrics; with a VPC it also manages the
-    training jobs' network interfaces. All statements are inline, so that the role is one resource.
+    training jobs' network interfaces. A bucket of the app that the declaration names by its tokens brings its
+    encryption key: the role may use it as far as it may use the bucket.
+
+    The statements are inline, so that the role is one resource; those of a declaration that is too large for that
+    are in managed policies beside it.
+
+    Raises:
+        SpecError: the declaration names more than a role's policies can hold.
     """
-    return iam.Role(
+    stack = Stack.of(scope)
+    allowed = list(_merged(_allowed(stack, request)))
+    name = str(request.get("HyperParameterTuningJobName", ""))
+    description = f"Training jobs of tuning job {name}"[:1000]
+    packed = _packed(allowed, stack, name)
+    holder = Construct(scope, f"{id}Policies") if len(packed) > 1 else None
+    role = iam.Role(
         scope,
         id,
         assumed_by=iam.ServicePrincipal(SAGEMAKER),
-        description=f"Training jobs of tuning job {request.get('HyperParameterTuningJobName', '')}"[:1000],
-        inline_policies={
-            "Training": iam.PolicyDocument(statements=list(_statements(Stack.of(scope), request)), minimize=True)
-        },
+        description=description,
+        inline_policies=None if holder else {"Training": _document(packed[0])},
+        # Named by the role: it is complete as soon as it exists.
+        managed_policies=[
+            iam.ManagedPolicy(holder, f"Policy{number}", description=description, document=_document(part))
+            for number, part in enumerate(packed, start=1)
+        ]
+        if holder
+        else None,
+    )
+    reasons = {resource: each.reason for each in allowed for resource in each.resources}
+    for construct in filter(None, (role, holder)):
+        acknowledge_resources(construct, reasons)
+    return role
+
+
+@dataclass(frozen=True, slots=True)
+class _Allowed:
+    """A statement.
+
+    Attributes:
+        actions: The actions.
+        resources: Their resources.
+        reason: Why the resources have wildcards, for security checkers; empty where they have none.
+        conditions: The conditions.
+        prefixes: Patterns of S3 keys to which a listing is confined, an alternative condition.
+    """
+
+    actions: tuple[str, ...]
+    resources: tuple[str, ...]
+    reason: str = ""
+    conditions: Mapping[str, Any] | None = None
+    prefixes: tuple[str, ...] = ()
+
+    def confined(self, values: Iterable[str]) -> "_Allowed":
+        """The statement for some of its prefixes, or of its resources where it has none."""
+        return replace(self, prefixes=tuple(values)) if self.prefixes else replace(self, resources=tuple(values))
+
+    def as_json(self) -> dict[str, Any]:
+        conditions = {"StringLike": {"s3:prefix": list(self.prefixes)}} if self.prefixes else self.conditions
+        statement = {"Effect": "Allow", "Action": _one_or_all(self.actions), "Resource": _one_or_all(self.resources)}
+        return {**statement, "Condition": dict(conditions)} if conditions else statement
+
+
+def _one_or_all(values: tuple[str, ...]) -> str | list[str]:
+    return values[0] if len(values) == 1 else list(values)
+
+
+def _document(allowed: Iterable[_Allowed]) -> iam.PolicyDocument:
+    # They are merged already; what was cut for its size must stay so.
+    return iam.PolicyDocument(
+        statements=[iam.PolicyStatement.from_json(each.as_json()) for each in allowed], minimize=False
     )
 
 
-def _statements(stack: Stack, request: Mapping[str, Any]) -> Iterable[iam.PolicyStatement]:
+def _merged(allowed: Iterable[_Allowed]) -> Iterator[_Allowed]:
+    """One statement for all resources of the same actions under the same conditions."""
+    together: dict[str, _Allowed] = {}
+    for each in allowed:
+        key = json.dumps([each.actions, each.conditions, each.reason, each.resources if each.prefixes else ()])
+        known = together.setdefault(key, each)
+        together[key] = replace(
+            known,
+            resources=_uncovered((*known.resources, *each.resources)),
+            prefixes=_uncovered((*known.prefixes, *each.prefixes)),
+        )
+    yield from together.values()
+
+
+def _uncovered(patterns: Iterable[str]) -> tuple[str, ...]:
+    """The patterns without repeats and without those that another one, which ends in an asterisk, covers."""
+    distinct = tuple(dict.fromkeys(patterns))
+    stems = [pattern[:-1] for pattern in distinct if pattern.endswith("*")]
+    return tuple(
+        pattern for pattern in distinct if not any(pattern.startswith(stem) and pattern != f"{stem}*" for stem in stems)
+    )
+
+
+def _packed(allowed: Iterable[_Allowed], stack: Stack, name: str) -> list[list[_Allowed]]:
+    """The statements of the inline policy, or those of several managed ones.
+
+    Raises:
+        SpecError: they do not fit into a role.
+    """
+    everything = list(allowed)
+    if _DOCUMENT_SIZE + sum(_size(stack, each) for each in everything) <= _INLINE_SIZE:
+        return [everything]
+    packed: list[list[_Allowed]] = []
+    room: list[int] = []
+    for piece in (piece for each in everything for piece in _pieces(stack, each)):
+        size = _size(stack, piece)
+        place = next((index for index, left in enumerate(room) if size <= left), len(room))
+        if place == len(room):
+            packed.append([])
+            room.append(_MANAGED_SIZE - _DOCUMENT_SIZE)
+        packed[place].append(piece)
+        room[place] -= size
+    if len(packed) > _MANAGED_POLICIES:
+        raise SpecError(
+            f"the training role of {name} must fit into {_MANAGED_POLICIES} policies of IAM's size, got {len(packed)}: "
+            "put the channels below common prefixes, or name a role of your own in role_arn or training_role"
+        )
+    return packed
+
+
+def _pieces(stack: Stack, allowed: _Allowed) -> Iterator[_Allowed]:
+    """A statement cut into several of moderate size."""
+    values: list[str] = []
+    size = 0
+    for value in allowed.prefixes or allowed.resources:
+        length = _length(stack, value)
+        if values and size + length > _PIECE_SIZE:
+            yield allowed.confined(values)
+            values, size = [], 0
+        values.append(value)
+        size += length
+    yield allowed.confined(values)
+
+
+def _size(stack: Stack, allowed: _Allowed) -> int:
+    """Characters of a statement as IAM counts them, with the comma behind it."""
+    return _length(stack, json.dumps(allowed.as_json(), separators=(",", ":"))) + 1
+
+
+def _length(stack: Stack, value: str) -> int:
+    return len(_TOKEN.sub("x" * _TOKEN_SIZE, Place.of(stack).replaced(value, _USUAL)))
+
+
+def _allowed(stack: Stack, request: Mapping[str, Any]) -> Iterator[_Allowed]:
     without_role = [definition for definition in definitions(request) if not text(definition, "RoleArn")]
     yield from _objects(stack, without_role)
     for definition in without_role:
@@ -53,8 +212,14 @@ def _statements(stack: Stack, request: Mapping[str, Any]) -> Iterable[iam.Policy
     yield from _observability(stack)
 
 
-def _objects(stack: Stack, all_definitions: Iterable[Mapping[str, Any]]) -> Iterable[iam.PolicyStatement]:
-    read, written, kept = [], [], []
+_READ: Final = ("s3:GetObject",)
+_WRITTEN: Final = ("s3:AbortMultipartUpload", "s3:PutObject")
+_KEPT: Final = ("s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject")
+_BELOW: Final = "Objects below the S3 prefixes that the tuning job declares: their keys are known at run time only."
+
+
+def _objects(stack: Stack, all_definitions: Iterable[Mapping[str, Any]]) -> Iterator[_Allowed]:
+    used: dict[tuple[str, ...], list[_S3Location]] = {_READ: [], _WRITTEN: [], _KEPT: []}
     for definition in all_definitions:
         for channel in members(definition, "InputDataConfig"):
             source = member(channel, "DataSource", "S3DataSource")
@@ -62,138 +227,134 @@ def _objects(stack: Stack, all_definitions: Iterable[Mapping[str, Any]]) -> Iter
                 location = _S3Location.of(stack, uri)
                 # A manifest names objects that are not known at synthesis: any of its bucket.
                 manifest = text(source, "S3DataType") in {"ManifestFile", "AugmentedManifestFile"}
-                read.append(location.whole_bucket() if manifest else location)
+                used[_READ].append(location.whole_bucket() if manifest else location)
         if uri := text(definition, "OutputDataConfig", "S3OutputPath"):
-            written.append(_S3Location.of(stack, uri).below())
+            used[_WRITTEN].append(_S3Location.of(stack, uri).below())
         if uri := text(definition, "CheckpointConfig", "S3Uri"):
-            kept.append(_S3Location.of(stack, uri).below())
-    for locations, actions in (
-        (read, ["s3:GetObject"]),
-        (written, ["s3:AbortMultipartUpload", "s3:PutObject"]),
-        (kept, ["s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject"]),
-    ):
-        if locations:
-            resources = dict.fromkeys(f"{location.objects}*" for location in locations)
-            yield iam.PolicyStatement(actions=actions, resources=list(resources))
+            used[_KEPT].append(_S3Location.of(stack, uri).below())
+    for actions, locations in used.items():
+        for location in locations:
+            yield _Allowed(actions, (f"{location.objects}*",), _BELOW)
+            if location.key:
+                # A multipart upload is put together from parts that are decrypted again.
+                of_key = ("kms:Decrypt",) if actions is _READ else ("kms:Decrypt", "kms:GenerateDataKey")
+                yield _Allowed(of_key, (location.key,))
     # One statement a bucket, because an inline policy has little room.
-    prefixes: dict[str, list[str | None]] = {}
-    for location in (*read, *kept):
-        prefixes.setdefault(location.bucket, []).append(location.prefix)
-    for bucket, of_bucket in prefixes.items():
-        known = [f"{prefix}*" for prefix in dict.fromkeys(of_bucket) if prefix]
-        yield iam.PolicyStatement(
-            actions=["s3:ListBucket"],
-            resources=[bucket],
-            conditions={"StringLike": {"s3:prefix": known}} if all(of_bucket) else None,
+    listed: dict[str, list[_S3Location]] = {}
+    for location in (*used[_READ], *used[_KEPT]):
+        listed.setdefault(location.bucket, []).append(location)
+    for bucket, locations in listed.items():
+        known = [f"{location.prefix}*" for location in locations if location.prefix]
+        yield _Allowed(
+            ("s3:ListBucket",),
+            (bucket,),
+            prefixes=_uncovered(known) if len(known) == len(locations) else (),
         )
 
 
-def _file_systems(stack: Stack, definition: Mapping[str, Any]) -> Iterable[iam.PolicyStatement]:
+def _file_systems(stack: Stack, definition: Mapping[str, Any]) -> Iterator[_Allowed]:
     for channel in members(definition, "InputDataConfig"):
         source = member(channel, "DataSource", "FileSystemDataSource")
         if identifier := text(source, "FileSystemId"):
-            yield _file_system(stack, identifier, text(source, "FileSystemType"))
+            service, action = (
+                ("fsx", "fsx:DescribeFileSystems")
+                if text(source, "FileSystemType") == "FSxLustre"
+                else ("elasticfilesystem", "elasticfilesystem:DescribeMountTargets")
+            )
+            yield _Allowed((action,), (_arn(stack, service, f"file-system/{identifier}"),))
 
 
-def _file_system(stack: Stack, identifier: str, kind: str | None) -> iam.PolicyStatement:
-    service, action = (
-        ("fsx", "fsx:DescribeFileSystems")
-        if kind == "FSxLustre"
-        else ("elasticfilesystem", "elasticfilesystem:DescribeMountTargets")
-    )
-    return iam.PolicyStatement(actions=[action], resources=[_arn(stack, service, f"file-system/{identifier}")])
-
-
-def _keys(stack: Stack, definition: Mapping[str, Any]) -> Iterable[iam.PolicyStatement]:
+def _keys(stack: Stack, definition: Mapping[str, Any]) -> Iterator[_Allowed]:
     if key := text(definition, "OutputDataConfig", "KmsKeyId"):
-        yield _key_statement(stack, key, ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"])
+        yield _key(stack, key, ("kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"))
     volumes = {
         key
         for config in ("ResourceConfig", "HyperParameterTuningResourceConfig")
         if (key := text(definition, config, "VolumeKmsKeyId"))
     }
     for key in sorted(volumes):
-        yield _key_statement(stack, key, ["kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext"])
+        yield _key(stack, key, ("kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext"))
         # The volumes' service uses the key through a grant, which only AWS services may be given.
-        yield _key_statement(
-            stack, key, ["kms:CreateGrant"], conditions={"Bool": {"kms:GrantIsForAWSResource": "true"}}
-        )
+        yield _key(stack, key, ("kms:CreateGrant",), {"Bool": {"kms:GrantIsForAWSResource": "true"}})
 
 
-def _key_statement(
-    stack: Stack, key: str, actions: list[str], conditions: dict[str, Any] | None = None
-) -> iam.PolicyStatement:
-    conditions = dict(conditions or {})
+def _key(stack: Stack, key: str, actions: tuple[str, ...], conditions: Mapping[str, Any] | None = None) -> _Allowed:
     alias = key.rpartition(":")[2]
     if alias.startswith("alias/"):
         # A policy cannot name a key by an alias' ARN; the condition does:
         # https://docs.aws.amazon.com/kms/latest/developerguide/alias-authorization.html
-        conditions["ForAnyValue:StringEquals"] = {"kms:ResourceAliases": alias}
-        resource = _arn(stack, "kms", "key/*")
-    else:
-        resource = key if key.startswith("arn:") or Token.is_unresolved(key) else _arn(stack, "kms", f"key/{key}")
-    return iam.PolicyStatement(actions=actions, resources=[resource], conditions=conditions or None)
+        return _Allowed(
+            actions,
+            (_arn(stack, "kms", "key/*"),),
+            "The key is named by an alias, which a condition of the statement states.",
+            {**(conditions or {}), "ForAnyValue:StringEquals": {"kms:ResourceAliases": alias}},
+        )
+    resource = key if key.startswith("arn:") or Token.is_unresolved(key) else _arn(stack, "kms", f"key/{key}")
+    return _Allowed(actions, (resource,), conditions=conditions)
 
 
-def _image(stack: Stack, definition: Mapping[str, Any]) -> Iterable[iam.PolicyStatement]:
+def _image(stack: Stack, definition: Mapping[str, Any]) -> Iterator[_Allowed]:
     image = text(definition, "AlgorithmSpecification", "TrainingImage")
     if image is None:
         return
+    reason = ""
     if match := _ECR_IMAGE.match(image):
-        repository = f"arn:{stack.partition}:ecr:{match['region']}:{match['account']}:repository/{match['repository']}"
+        repository = (
+            f"arn:{Place.of(stack).partition}:ecr:{match['region']}:{match['account']}:repository/{match['repository']}"
+        )
     elif Token.is_unresolved(image):
-        # The whole URI is known at deployment only: any repository of the account.
         repository = _arn(stack, "ecr", "repository/*")
+        reason = "The training image's whole URI is known at deployment only: any repository of the account."
     else:
         return
-    yield iam.PolicyStatement(
-        actions=["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"],
-        resources=[repository],
-    )
-    # The service has no resource for authorization tokens.
-    yield iam.PolicyStatement(actions=["ecr:GetAuthorizationToken"], resources=["*"])
+    pulling = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
+    yield _Allowed(pulling, (repository,), reason)
+    yield _Allowed(("ecr:GetAuthorizationToken",), ("*",), "ECR has no resource for authorization tokens.")
 
 
-def _network(stack: Stack, definition: Mapping[str, Any]) -> Iterable[iam.PolicyStatement]:
+def _network(stack: Stack, definition: Mapping[str, Any]) -> Iterator[_Allowed]:
     vpc = member(definition, "VpcConfig")
     if not vpc:
         return
     interfaces = _arn(stack, "ec2", "network-interface/*")
+    reason = "The training instances' network interfaces are made, and named, at run time."
     subnets = [_arn(stack, "ec2", f"subnet/{each}") for each in _texts(vpc, "Subnets")]
     groups = [_arn(stack, "ec2", f"security-group/{each}") for each in _texts(vpc, "SecurityGroupIds")]
-    yield iam.PolicyStatement(actions=["ec2:CreateNetworkInterface"], resources=[interfaces, *subnets, *groups])
-    yield iam.PolicyStatement(
-        actions=[
+    yield _Allowed(("ec2:CreateNetworkInterface",), (interfaces, *subnets, *groups), reason)
+    yield _Allowed(
+        (
             "ec2:CreateNetworkInterfacePermission",
             "ec2:DeleteNetworkInterface",
             "ec2:DeleteNetworkInterfacePermission",
-        ],
-        resources=[interfaces],
+        ),
+        (interfaces,),
+        reason,
     )
-    # EC2's Describe actions have no resources.
-    yield iam.PolicyStatement(
-        actions=[
+    yield _Allowed(
+        (
             "ec2:DescribeDhcpOptions",
             "ec2:DescribeNetworkInterfaces",
             "ec2:DescribeSecurityGroups",
             "ec2:DescribeSubnets",
             "ec2:DescribeVpcs",
-        ],
-        resources=["*"],
+        ),
+        ("*",),
+        "EC2's Describe actions have no resources.",
     )
 
 
-def _observability(stack: Stack) -> Iterable[iam.PolicyStatement]:
+def _observability(stack: Stack) -> Iterator[_Allowed]:
     group = _arn(stack, "logs", f"log-group:{_TRAINING_LOG_GROUP}")
-    yield iam.PolicyStatement(
-        actions=["logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
-        resources=[group, f"{group}:log-stream:*"],
+    yield _Allowed(
+        ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"),
+        (group, f"{group}:log-stream:*"),
+        "Log streams of SageMaker's one log group for training jobs are named after training jobs to come.",
     )
-    # CloudWatch has no resource for metrics; the namespace is the finest there is.
-    yield iam.PolicyStatement(
-        actions=["cloudwatch:PutMetricData"],
-        resources=["*"],
-        conditions={"StringLike": {"cloudwatch:namespace": ["/aws/sagemaker/*", "aws/sagemaker/*"]}},
+    yield _Allowed(
+        ("cloudwatch:PutMetricData",),
+        ("*",),
+        "CloudWatch has no resource for metrics: the namespace, which a condition states, is the finest there is.",
+        {"StringLike": {"cloudwatch:namespace": ["/aws/sagemaker/*", "aws/sagemaker/*"]}},
     )
 
 
@@ -205,36 +366,51 @@ class _S3Location:
         bucket: ARN of the bucket.
         objects: ARN of the prefix: what the ARNs of its objects begin with.
         prefix: What the keys begin with; None where it is known at deployment only.
+        key: ARN of the KMS key of a bucket of the app.
     """
 
     bucket: str
     objects: str
     prefix: str | None
+    key: str | None
 
     @classmethod
     def of(cls, stack: Stack, uri: str) -> "_S3Location":
         """The location of an `s3://` URI, of its https form, or of a token that stands for a whole URI."""
-        arn = f"arn:{stack.partition}:s3:::"
+        arn = f"arn:{Place.of(stack).partition}:s3:::"
+        encryption_key = _key_of_bucket(stack, uri)
         scheme, separator, rest = uri.partition("://")
         if not separator and Token.is_unresolved(uri):
             # s3: / (nothing) / bucket / key
             bucket = Fn.select(2, Fn.split("/", uri))
-            return cls(f"{arn}{bucket}", f"{arn}{Fn.select(1, Fn.split('s3://', uri))}", None)
+            return cls(f"{arn}{bucket}", f"{arn}{Fn.select(1, Fn.split('s3://', uri))}", None, encryption_key)
         host, _, key = rest.partition("/")
         if scheme == "https" and host.startswith("s3"):
             host, _, key = key.partition("/")
         elif scheme == "https":
             host = host.partition(".s3")[0]
-        return cls(f"{arn}{host}", f"{arn}{host}/{key}", key)
+        return cls(f"{arn}{host}", f"{arn}{host}/{key}", key, encryption_key)
 
     def whole_bucket(self) -> "_S3Location":
-        return _S3Location(self.bucket, f"{self.bucket}/", "")
+        return replace(self, objects=f"{self.bucket}/", prefix="")
 
     def below(self) -> "_S3Location":
         """The location as a folder: SageMaker adds a slash to an output path that has none."""
         if self.prefix is None or self.prefix == "" or self.prefix.endswith("/"):
             return self
-        return _S3Location(self.bucket, f"{self.objects}/", f"{self.prefix}/")
+        return replace(self, objects=f"{self.objects}/", prefix=f"{self.prefix}/")
+
+
+def _key_of_bucket(stack: Stack, uri: str) -> str | None:
+    """ARN of the key that encrypts the bucket of the app that a URI names by its tokens."""
+    settled = Place.of(stack).replaced(uri, _USUAL)
+    if "${Token" not in settled:
+        return None
+    for token in Tokenization.reverse_string(settled).tokens:
+        bucket = token.target.node.scope if isinstance(token, Reference) else None
+        if isinstance(bucket, s3.Bucket) and bucket.encryption_key:
+            return bucket.encryption_key.key_arn
+    return None
 
 
 def _texts(value: Any, name: str) -> list[str]:
@@ -243,4 +419,5 @@ def _texts(value: Any, name: str) -> list[str]:
 
 
 def _arn(stack: Stack, service: str, resource: str) -> str:
-    return f"arn:{stack.partition}:{service}:{stack.region}:{stack.account}:{resource}"
+    place = Place.of(stack)
+    return f"arn:{place.partition}:{service}:{place.region}:{place.account}:{resource}"

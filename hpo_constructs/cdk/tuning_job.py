@@ -1,21 +1,33 @@
 """A declared tuning job as a state machine of its own."""
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from aws_cdk import CfnOutput, Stack
+import jsii
+from aws_cdk import CfnOutput, Duration, Stack
+from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from hpo_handlers.contract import Overlap
+
 from ..spec.declaration import Declaration
+from ..spec.run import RunSettings
+from .acknowledgements import acknowledge
 from .fragment import TuningFragment
+from .guard import UNLOGGED
 from .runtime import TuningRuntime
+from .triggers import RunOnDeploy, run_on_event, run_on_new_data, schedule_run
 
 if TYPE_CHECKING:
     from ..spec import TuningJobSpec
 
 
+@jsii.implements(iam.IGrantable)
 class TuningJob(Construct):
     """A declared SageMaker hyperparameter tuning job.
 
@@ -33,7 +45,7 @@ class TuningJob(Construct):
         *,
         spec: "TuningJobSpec | Declaration",
         training_role: iam.IRole | None = None,
-        output_prefix: str | None = None,
+        run: RunSettings | None = None,
     ) -> None:
         """Defines the state machine, its roles and outputs.
 
@@ -45,24 +57,25 @@ class TuningJob(Construct):
                 Findings of its check are reported at synthesis.
             training_role: The role of training job definitions that name none. Without it a role is made that may
                 use exactly what the declaration names.
-            output_prefix: Path of the SSM parameters; `/hpo/<stack name>/<declared name>/` without it.
+            run: How runs begin and what they publish; what a template's `run` block says, or the defaults, without it.
 
         Raises:
-            SpecError: `output_prefix` is not an absolute path.
             QuotaError: the context `hpo:quotas` names an unknown edition or quota.
         """
         super().__init__(scope, id)
+        runtime = TuningRuntime.of(self)
         # The state is the fragment's alone: an execution's output is the best training job.
-        self._run = _Run(
-            self, "Run", spec=spec, training_role=training_role, output_prefix=output_prefix, result_path="$"
-        )
+        self._run = _Run(self, "Run", spec=spec, training_role=training_role, run=run, result_path="$")
         self._state_machine = sfn.StateMachine(
             self,
             "StateMachine",
             definition_body=sfn.DefinitionBody.from_chainable(self._run),
-            role=TuningRuntime.of(self).state_machine_role,
+            role=runtime.state_machine_role,
             timeout=self._run.timeout,
+            tracing_enabled=runtime.tracing or None,
         )
+        acknowledge(self._state_machine, UNLOGGED)
+        self._run.guard(self._state_machine)
         output_id = re.sub(r"[^A-Za-z0-9]", "", self.node.path.removeprefix(Stack.of(self).node.path))
         for name, value in (
             ("StateMachineArn", self._state_machine.state_machine_arn),
@@ -86,9 +99,71 @@ class TuningJob(Construct):
         return self._run.training_role
 
     @property
+    def grant_principal(self) -> iam.IPrincipal:
+        """The training role, so that `key.grant_decrypt(job)` and its like let the training jobs do more."""
+        return self._run.grant_principal
+
+    @property
     def output_prefix(self) -> str:
         """Path of the SSM parameters, with a slash at its end."""
         return self._run.output_prefix
+
+    @property
+    def run_settings(self) -> RunSettings:
+        """How the runs begin and what they publish."""
+        return self._run.run_settings
+
+    @property
+    def request(self) -> Mapping[str, Any]:
+        """The declared request, with tokens for what only the deployment knows, and without a role made for it."""
+        return self._run.declared_request
+
+    def run_on_deploy(self, *, wait: bool = False) -> "RunOnDeploy":
+        """Runs the tuning job at every deployment that changes its declaration or `run_id`.
+
+        Args:
+            wait: Whether the deployment waits for the end of the run, and fails with it; it does not by default.
+        """
+        return RunOnDeploy(self, "RunOnDeploy", job=self, wait=wait)
+
+    def run_on_schedule(
+        self, id: str, schedule: scheduler.ScheduleExpression, *, time_window: Duration | None = None
+    ) -> scheduler.Schedule:
+        """Runs the tuning job on a schedule of EventBridge Scheduler.
+
+        Args:
+            id: The schedule's construct id.
+            schedule: When to run: `ScheduleExpression.cron(...)`, `.rate(...)` or `.at(...)`.
+            time_window: How late a run may begin; it begins at the minute without it.
+        """
+        return schedule_run(self, id, schedule, time_window=time_window)
+
+    def run_on_event(
+        self, id: str, pattern: events.EventPattern, *, bus: events.IEventBus | None = None
+    ) -> events.Rule:
+        """Runs the tuning job for every event that matches a pattern.
+
+        Args:
+            id: The rule's construct id.
+            pattern: The pattern.
+            bus: The event bus; the account's default one without it.
+        """
+        return run_on_event(self, id, pattern, bus=bus)
+
+    def run_on_new_data(self, id: str, bucket: s3.IBucket, prefix: str, *, suffix: str = "") -> events.Rule:
+        """Runs the tuning job for every new object below a prefix.
+
+        A bucket of this app is told to send its events; any other one must send them to EventBridge already. Many
+        objects make many events: `overlap: queue` lets the latest run alone wait, `suffix` names the object that is
+        written last.
+
+        Args:
+            id: The rule's construct id.
+            bucket: The bucket.
+            prefix: What the object's key begins with.
+            suffix: What the object's key ends with, such as `_SUCCESS`; anything by default.
+        """
+        return run_on_new_data(self, id, bucket, prefix, suffix=suffix)
 
     def parameter_name(self, output: str) -> str:
         """Name of the SSM parameter of an output, such as `model-artifacts`.
@@ -114,3 +189,8 @@ class _Run(TuningFragment):
         job = self.node.scope
         assert isinstance(job, Construct)  # noqa: S101 - for the type checker: a job makes its run
         return job
+
+    @property
+    def overlap(self) -> Overlap:
+        """What a run does while another one of the job is running."""
+        return Overlap(self.run_settings.overlap)

@@ -25,11 +25,15 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import guard
 from .environment import ACCOUNT_ID, client_environment
 from .middleware import Middleware, Services
+
+if TYPE_CHECKING:
+    from ..quotas import Quotas
+    from .state import State
 
 log = logging.getLogger("hpo_constructs.local")
 
@@ -44,6 +48,10 @@ def _arguments(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--remove-work-dir", action="store_true", help="remove the work folder at the end")
     parser.add_argument(
         "--wait-scale", type=_scale, default=1.0, help="state machines' waits take this part of their time"
+    )
+    parser.add_argument("--state", type=Path, help="a folder that keeps jobs, S3 objects and SSM parameters")
+    parser.add_argument(
+        "--quotas", type=_quotas, help="the account's quotas: an edition's name, or a JSON object of single values"
     )
     parser.add_argument("--parent-fd", type=int, help="a socket to the parent: gets the port; its end ends the server")
     return parser.parse_args(argv)
@@ -73,6 +81,28 @@ def _scale(text: str) -> float:
     if not 0 < scale <= 1:
         raise argparse.ArgumentTypeError(f"wait-scale must be above 0 and at most 1, got {text}")
     return scale
+
+
+def _quotas(text: str) -> Quotas:
+    from ..errors import QuotaError
+    from ..quotas import state
+
+    try:
+        return state(json.loads(text) if text.lstrip().startswith("{") else text)
+    except (QuotaError, ValueError) as exc:
+        raise argparse.ArgumentTypeError(str(exc)) from None
+
+
+def _state(folder: Path | None) -> State | None:
+    if folder is None:
+        return None
+    from ..errors import LocalError
+    from .state import State
+
+    try:
+        return State(folder.resolve(), ACCOUNT_ID)
+    except LocalError as exc:
+        raise SystemExit(str(exc)) from None
 
 
 def _images(path: Path | None) -> list[dict[str, Any]]:
@@ -107,6 +137,8 @@ class Server:
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         self._images = _images(arguments.images)
+        self._quotas: Quotas | None = arguments.quotas
+        self._state = _state(arguments.state)
         self._host: str = arguments.host
         self._listener = _bind(self._host, arguments.port)
         self.port: int = self._listener.getsockname()[1]
@@ -198,7 +230,11 @@ class Server:
 
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-        from . import cloudformation, sagemaker_api
+        if self._state is not None:
+            self._state.restore()
+            self._closers.append(self._state.close)
+
+        from . import cloudformation, eventbridge, sagemaker_api
         from .custom_resources import Callbacks
 
         def invoke(arn: str, event: dict[str, Any]) -> str | None:
@@ -206,6 +242,7 @@ class Server:
             invocation = runner.invoke(moto_setup.function_config(function, self._region), event)
             return invocation.payload.decode(errors="replace") if invocation.is_error else None
 
+        eventbridge.install(invoke)
         callbacks = Callbacks(self.url, invoke)
         cloudformation.install(callbacks)
         sagemaker = sagemaker_api.SageMakerApi(
@@ -214,14 +251,17 @@ class Server:
             account_id=ACCOUNT_ID,
             work_dir=self._work_dir,
             images=self._images,
+            quotas=self._quotas,
+            state=self._state,
         )
         self._closers.append(sagemaker.close)
         return Services(
-            DomainDispatcherApplication(create_backend_app),
-            callbacks,
-            sagemaker,
-            sagemaker_api.OPERATIONS,
-            sagemaker_api.ApiError,
+            moto=DomainDispatcherApplication(create_backend_app),
+            callbacks=callbacks,
+            sagemaker=sagemaker,
+            operations=sagemaker_api.OPERATIONS,
+            api_error=sagemaker_api.ApiError,
+            keep=None if self._state is None else self._state.snapshot,
         )
 
     def _worker_environment(self) -> dict[str, str]:

@@ -13,6 +13,8 @@ _EVENTS_PER_POLL: Final = 9
 # Execution started and ended, the request's state (2), create (5), the first poll's share is counted by its poll,
 # publish (5), its choice (2), the last state (2), and on the way of a failure stop (5).
 _EVENTS_BESIDE: Final = 23
+# A look at the queue: the wait, the request's state, create and the choice.
+_EVENTS_PER_TURN: Final = 11
 # A retry: failed, scheduled, started.
 _EVENTS_PER_RETRY: Final = 3
 # Retries to reckon with over a whole execution, whatever state needs them: four hours without an answer, at the
@@ -31,13 +33,14 @@ def tuning_runtime_seconds(request: Mapping[str, Any]) -> int:
     return DEFAULT_MAX_RUNTIME_SECONDS
 
 
-def execution_timeout_seconds(request: Mapping[str, Any]) -> int:
+def execution_timeout_seconds(request: Mapping[str, Any], *, queued: bool = False) -> int:
     """Seconds after which an execution of this request is given up: the tuning job's limit and time to wind up.
 
-    The last look at the tuning job can be one wait late.
+    The last look at the tuning job can be one wait late. An execution that queues waits for one other at most.
     """
     runtime = tuning_runtime_seconds(request)
-    return runtime + wait_seconds(runtime) + _SLACK_SECONDS
+    alone = runtime + wait_seconds(runtime) + _SLACK_SECONDS
+    return alone + alone + wait_seconds(alone) if queued else alone
 
 
 def polls(runtime_seconds: float) -> int:
@@ -49,10 +52,13 @@ def polls(runtime_seconds: float) -> int:
     return count
 
 
-def history_events(runtime_seconds: float) -> int:
+def history_events(runtime_seconds: float, *, queued: bool = False) -> int:
     """Most history events of an execution whose tuning job runs so long, with an allowance for retried calls.
+
+    An execution that queues may have waited as long as a whole other one takes.
 
     Step Functions fails an execution at 25,000 events:
     https://docs.aws.amazon.com/step-functions/latest/dg/bp-history-limit.html
     """
-    return _EVENTS_BESIDE + _EVENTS_PER_POLL * polls(runtime_seconds) + _EVENTS_PER_RETRY * _RETRIES
+    waiting = _EVENTS_PER_TURN * (polls(runtime_seconds + _SLACK_SECONDS) + 1) if queued else 0
+    return _EVENTS_BESIDE + waiting + _EVENTS_PER_POLL * polls(runtime_seconds) + _EVENTS_PER_RETRY * _RETRIES

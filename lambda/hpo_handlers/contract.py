@@ -37,6 +37,53 @@ class Key(StrEnum):
     FAILURE = "Failure"
     ERROR = "Error"
     CAUSE = "Cause"
+    POLICY = "Policy"
+    OVERLAP = "Overlap"
+    TURN = "Turn"
+    REASON = "Reason"
+    STARTED_AT = "StartedAt"
+    STATE_MACHINE_ARN = "StateMachineArn"
+    # A list of what runs where: each with a state machine's ARN and the declared names of its tuning jobs.
+    TUNING_JOBS = "TuningJobs"
+    DECLARED_NAMES = "DeclaredNames"
+    FOUND_ALL = "FoundAll"
+    EVENT = "Event"
+
+
+class Overlap(StrEnum):
+    """What a run does while another one of the same job has not ended."""
+
+    QUEUE = "queue"
+    SKIP = "skip"
+    ALLOW = "allow"
+
+
+class Turn(StrEnum):
+    """Whether an execution may create its tuning job."""
+
+    NOW = "Now"
+    LATER = "Later"
+    NEVER = "Never"
+
+
+class OnStopped(StrEnum):
+    """What becomes of a tuning job that was stopped before it completed."""
+
+    FAIL = "fail"
+    ACCEPT_BEST = "accept_best"
+
+
+class Rule(StrEnum):
+    """Members of the publishing policy, as the state machine passes it to the function that publishes.
+
+    The function that polls gets ``STOP_AT_INSTANCE_HOURS``, too: it stops the tuning job that has used so many.
+    """
+
+    ON_STOPPED = "on_stopped"
+    MIN_COMPLETED_TRAINING_JOBS = "min_completed_training_jobs"
+    REQUIRED_OBJECTIVE_VALUE = "required_objective_value"
+    REPLACE_BEST_BY = "replace_best_by"
+    STOP_AT_INSTANCE_HOURS = "stop_at_instance_hours"
 
 
 class TuningJobStatus(StrEnum):
@@ -61,6 +108,8 @@ class Failure(StrEnum):
     FAILED = "HyperparameterTuningJobFailed"
     STOPPED = "HyperparameterTuningJobStopped"
     NO_BEST = "NoBestTrainingJob"
+    TOO_FEW = "TooFewTrainingJobsCompleted"
+    NOT_GOOD_ENOUGH = "ObjectiveValueNotReached"
     NOT_STOPPED = "HyperparameterTuningJobNotStopped"
 
 
@@ -86,6 +135,62 @@ class Output(StrEnum):
 
 
 OUTPUT_NAMES: Final = tuple(str(name) for name in Output)
+
+# Beside the outputs: the ARN of the latest execution that asked for its turn. Its versions are the queue of the runs.
+QUEUE: Final = "latest-execution"
+
+
+class Fact(StrEnum):
+    """Further members of the document ``best``, without a parameter of their own."""
+
+    OBJECTIVE_TYPE = "objective-type"
+    COMPLETION_DETAILS = "completion-details"
+    CONSUMED_SECONDS = "consumed-seconds"
+    TRAINING_JOBS = "training-jobs"
+    OBJECTIVES = "objectives"
+    OVERALL_BEST = "overall-best"
+    PUBLISHED = "published"
+    # Why a tuning job was stopped before it completed and its best training job is published all the same.
+    STOPPED_BY = "stopped-by"
+
+
+class RunProperty(StrEnum):
+    """Properties of the custom resource that runs a tuning job at deployment.
+
+    ``REFERENCES`` are the values in the declaration that only the deployment knows: a change of one of them is a
+    change of the declaration.
+    """
+
+    STATE_MACHINE_ARN = "StateMachineArn"
+    DECLARED_NAME = "DeclaredName"
+    DECLARATION = "DeclarationHash"
+    REFERENCES = "References"
+    RUN_ID = "RunId"
+    OUTPUT_PREFIX = "OutputPrefix"
+    WAITER_ARN = "WaiterArn"
+
+
+# Attributes of the custom resource that runs a tuning job, and the facts that they hold.
+RUN_ATTRIBUTES: Final = {
+    "BestTrainingJobName": Output.BEST_TRAINING_JOB_NAME,
+    "ObjectiveMetricName": Output.OBJECTIVE_METRIC_NAME,
+    "ObjectiveMetricValue": Output.OBJECTIVE_METRIC_VALUE,
+    "Hyperparameters": Output.HYPERPARAMETERS,
+    "ModelArtifacts": Output.MODEL_ARTIFACTS,
+    "TrainingImage": Output.TRAINING_IMAGE,
+    "TrainingJobDefinitionName": Output.TRAINING_JOB_DEFINITION_NAME,
+    "TuningJobName": Output.TUNING_JOB_NAME,
+    "TuningJobStatus": Output.TUNING_JOB_STATUS,
+}
+EXECUTION_ATTRIBUTE: Final = "ExecutionArn"
+
+# A custom resource has an hour; its answer must be sent before that.
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-cloudformation-customresource.html
+CUSTOM_RESOURCE_SECONDS: Final = 3600
+DEPLOY_WAIT_SECONDS: Final = CUSTOM_RESOURCE_SECONDS - 300
+
+# Executions of a deployment are told by their name; they are never skipped.
+DEPLOYMENT_RUN: Final = "deployment-"
 
 
 def tuning_job_name(declared_name: str, execution_arn: str) -> str:

@@ -3,8 +3,11 @@
 import time
 from typing import Any
 
-from .contract import CHANGING_STATUSES, Key, wait_seconds
+from . import metrics
+from .budget import passed
+from .contract import CHANGING_STATUSES, Key, Rule, TuningJobStatus, wait_seconds
 from .service import client, errors_named, logger
+from .stop import stop_tuning_job
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
@@ -20,6 +23,8 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: 
         status,
         extra={"tuning_job_name": name, "tuning_job_status": status, "training_jobs": counters},
     )
+    metrics.emit(job)
+    _guard_budget(job, event.get(Key.POLICY, {}).get(Rule.STOP_AT_INSTANCE_HOURS))
     return {
         Key.NAME: name,
         Key.STATUS: status,
@@ -27,3 +32,15 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: 
         Key.WAIT_SECONDS: wait_seconds(time.time() - job["CreationTime"].timestamp()),
         Key.ENDED: status not in CHANGING_STATUSES,
     }
+
+
+def _guard_budget(job: dict[str, Any], limit: float | None) -> None:
+    """Stops a tuning job that has used up its instance-hours; the next look sees it end."""
+    if limit is None or job["HyperParameterTuningJobStatus"] != TuningJobStatus.IN_PROGRESS:
+        return
+    reason = passed(job, limit)
+    if reason:
+        name = job["HyperParameterTuningJobName"]
+        with errors_named(f"stopping tuning job {name}"):
+            outcome = stop_tuning_job(name)
+        logger.warning("tuning job %s %s by %s", name, outcome, reason, extra={"tuning_job_name": name})

@@ -74,6 +74,11 @@ def is_not_found(error: ClientError) -> bool:
     return code == "ResourceNotFound" or (code == "ValidationException" and "could not find" in text)
 
 
+def is_denied(error: ClientError) -> bool:
+    """Whether a permission is missing."""
+    return error_code(error) in _PERMISSION_CODES
+
+
 @contextmanager
 def errors_named(doing: str) -> Iterator[None]:
     """Turns botocore's errors into the three kinds that the state machine's retriers tell apart.

@@ -1,4 +1,4 @@
-"""Stops the tuning job of an execution that cannot go on: nobody would watch it."""
+"""Stops the tuning job of an execution that cannot go on, or has ended: nobody would watch it."""
 
 import json
 from typing import Any
@@ -8,13 +8,21 @@ from botocore.exceptions import ClientError
 from .contract import Key, TuningJobStatus, tuning_job_name
 from .service import TemporaryServiceError, client, error_code, errors_named, is_not_found, logger
 
+NOT_CREATED = "was not created"
+
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
-    """Stops the execution's tuning job if it runs; answers the failure that ended the execution, made readable."""
-    name = tuning_job_name(event[Key.DECLARED_NAME], event[Key.EXECUTION_ARN])
-    with errors_named(f"stopping tuning job {name}"):
-        outcome = _stop(name)
-    logger.info("tuning job %s %s", name, outcome, extra={"tuning_job_name": name})
+    """Stops the execution's tuning job if it runs; answers the failure that ended the execution, made readable.
+
+    The guard sends the end of an execution: an event without a failure, whose state machine may have several tuning
+    jobs.
+    """
+    execution = event[Key.EXECUTION_ARN]
+    if Key.TUNING_JOBS in event:
+        names = tuning_jobs_by_machine(event[Key.TUNING_JOBS]).get(event[Key.STATE_MACHINE_ARN], [])
+        return {Key.FOUND_ALL: NOT_CREATED not in stop_tuning_jobs(names, execution)}
+    (outcome,) = stop_tuning_jobs([event[Key.DECLARED_NAME]], execution)
+    name = tuning_job_name(event[Key.DECLARED_NAME], execution)
     failure = event[Key.FAILURE]
     return {
         Key.NAME: name,
@@ -23,13 +31,30 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: 
     }
 
 
-def _stop(name: str) -> str:
+def tuning_jobs_by_machine(entries: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """Declared names of tuning jobs by the state machine that runs them."""
+    return {entry[Key.STATE_MACHINE_ARN]: entry[Key.DECLARED_NAMES] for entry in entries}
+
+
+def stop_tuning_jobs(declared_names: list[str], execution: str) -> list[str]:
+    """Stops an execution's tuning jobs; answers what became of each."""
+    outcomes = []
+    for declared in declared_names:
+        name = tuning_job_name(declared, execution)
+        with errors_named(f"stopping tuning job {name}"):
+            outcomes.append(stop_tuning_job(name))
+        logger.info("tuning job %s %s", name, outcomes[-1], extra={"tuning_job_name": name, "execution_arn": execution})
+    return outcomes
+
+
+def stop_tuning_job(name: str) -> str:
+    """Stops a tuning job if it runs; answers what became of it."""
     sagemaker = client("sagemaker")
     try:
         job = sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
     except ClientError as error:
         if is_not_found(error):
-            return "was not created"
+            return NOT_CREATED
         raise
     status = job["HyperParameterTuningJobStatus"]
     if status != TuningJobStatus.IN_PROGRESS:

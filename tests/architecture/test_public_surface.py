@@ -19,6 +19,7 @@ def test_public_names() -> None:
         "ContinuousParameter",
         "Finding",
         "IntegerParameter",
+        "RunSettings",
         "Severity",
         "TrainingJobDefinition",
         "TuningFragment",

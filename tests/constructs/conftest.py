@@ -114,7 +114,12 @@ class Synthesized:
         return found
 
     def definitions(self) -> list[dict[str, Any]]:
-        return [json.loads(each["DefinitionString"]) for each in self.of_type("AWS::StepFunctions::StateMachine")]
+        """The state machines that run tuning jobs; the shared ones are left out."""
+        return [
+            json.loads(each["Properties"]["DefinitionString"])
+            for name, each in self.resources.items()
+            if each["Type"] == "AWS::StepFunctions::StateMachine" and not name.startswith("HpoRuntime")
+        ]
 
     def statements(self, role_id: str) -> list[dict[str, Any]]:
         """All statements of a role, inline or in policies beside it."""

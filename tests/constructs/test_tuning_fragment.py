@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from hpo_constructs.spec import TuningJobSpec
+from hpo_constructs.workflow import CREATE, POLL, PUBLISH, STOP
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +58,7 @@ def test_own_state_machine_is_clean(chained: Any, tmp_path: Path) -> None:
 def test_own_role_may_invoke_the_functions(chained: Any) -> None:
     (machine,) = chained.of_type("AWS::StepFunctions::StateMachine")
     role = machine["RoleArn"].removeprefix("${").removesuffix(".Arn}")
-    functions = {name for name, each in chained.resources.items() if each["Type"] == "AWS::Lambda::Function"}
-    assert len(functions) == 4
+    functions = {
+        chained.logical_id("AWS::Lambda::Function", Handler=each.handler) for each in (CREATE, POLL, PUBLISH, STOP)
+    }
     assert chained.allowed(role)["lambda:InvokeFunction"] >= {f"${{{name}.Arn}}" for name in functions}

@@ -8,6 +8,7 @@ import pytest
 from cfnlint.api import lint  # type: ignore[import-untyped]
 
 from hpo_constructs.spec import TuningJobSpec
+from hpo_constructs.spec.run import RunSettings
 from hpo_constructs.workflow import FUNCTIONS, definition
 
 ACCOUNT = "${AWS::Region}:${AWS::AccountId}"
@@ -54,7 +55,13 @@ def test_deployed_state_machine_is_the_workflow_s(two: Any, declare: Any) -> Non
         function.id: f"${{{two.logical_id('AWS::Lambda::Function', Handler=function.handler)}.Arn}}"
         for function in FUNCTIONS
     }
-    wanted = definition(request, output_prefix="/hpo/ml/churn/", functions=functions)
+    wanted = definition(
+        request,
+        output_prefix="/hpo/ml/churn/",
+        functions=functions,
+        policy=RunSettings().policy,
+        overlap=RunSettings().overlap,
+    )
     deployed = next(
         machine
         for machine in two.definitions()
@@ -86,10 +93,19 @@ def test_create_may_create_tag_and_pass_the_training_roles_to_sagemaker_only(two
     role = two.function_role("hpo_handlers.create.handler")
     jobs = {f"{SAGEMAKER}:hyper-parameter-tuning-job/{name}-*" for name in ("churn", "Upper", "upper")}
     roles = {f"${{{two.training_role(job)}.Arn}}" for job in ("churn", "Upper")}
-    assert without_logs(two, role) == {
+    queue = {f"arn:${{AWS::Partition}}:ssm:{ACCOUNT}:parameter/hpo/ml/*/latest-execution"}
+    allowed = without_logs(two, role)
+    executions = allowed.pop("states:DescribeExecution")
+    assert {each.rpartition(":execution:")[0] for each in executions} == {f"arn:${{AWS::Partition}}:states:{ACCOUNT}"}
+    assert len(executions) == 2
+    assert allowed == {
         "sagemaker:AddTags": jobs,
         "sagemaker:CreateHyperParameterTuningJob": jobs,
+        "sagemaker:DescribeHyperParameterTuningJob": jobs,
+        "sagemaker:StopHyperParameterTuningJob": jobs,
         "iam:PassRole": roles,
+        "ssm:GetParameterHistory": queue,
+        "ssm:PutParameter": queue,
     }
     (passing,) = [each for each in two.statements(role) if each["Action"] == "iam:PassRole"]
     assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
@@ -98,7 +114,14 @@ def test_create_may_create_tag_and_pass_the_training_roles_to_sagemaker_only(two
 @pytest.mark.parametrize(
     ("handler", "actions"),
     [
-        ("poll", {"sagemaker:DescribeHyperParameterTuningJob": "hyper-parameter-tuning-job"}),
+        (
+            "poll",
+            {
+                "sagemaker:DescribeHyperParameterTuningJob": "hyper-parameter-tuning-job",
+                "sagemaker:ListTrainingJobsForHyperParameterTuningJob": "hyper-parameter-tuning-job",
+                "sagemaker:StopHyperParameterTuningJob": "hyper-parameter-tuning-job",
+            },
+        ),
         (
             "stop",
             {
@@ -110,6 +133,7 @@ def test_create_may_create_tag_and_pass_the_training_roles_to_sagemaker_only(two
             "publish",
             {
                 "sagemaker:DescribeHyperParameterTuningJob": "hyper-parameter-tuning-job",
+                "sagemaker:ListTrainingJobsForHyperParameterTuningJob": "hyper-parameter-tuning-job",
                 "sagemaker:DescribeTrainingJob": "training-job",
             },
         ),
@@ -122,13 +146,19 @@ def test_functions_may_do_their_own_part_only(two: Any, handler: str, actions: d
     }
     if handler == "publish":
         parameters = f"arn:${{AWS::Partition}}:ssm:{ACCOUNT}:parameter/hpo/ml"
-        wanted["ssm:PutParameter"] = {f"{parameters}/churn/*", f"{parameters}/Upper/*"}
+        wanted["ssm:PutParameter"] = {f"{parameters}/*"}
+        wanted["ssm:GetParameter"] = {f"{parameters}/*/best"}
     assert without_logs(two, two.function_role(f"hpo_handlers.{handler}.handler")) == wanted
 
 
 def test_state_machines_may_invoke_the_functions_only(two: Any) -> None:
     (role_arn,) = {each["RoleArn"] for each in two.of_type("AWS::StepFunctions::StateMachine")}
-    functions = {f"${{{name}.Arn}}" for name, each in two.resources.items() if each["Type"] == "AWS::Lambda::Function"}
+    functions = {
+        f"${{{name}.Arn}}"
+        for name, each in two.resources.items()
+        if each["Type"] == "AWS::Lambda::Function" and each["Properties"]["Handler"] != "hpo_handlers.cleanup.handler"
+    }
+    assert len(functions) == 4
     assert two.allowed(role_arn.removeprefix("${").removesuffix(".Arn}")) == {"lambda:InvokeFunction": functions}
 
 
@@ -144,13 +174,13 @@ def test_nothing_but_the_training_roles_unavoidable_actions_has_every_resource(t
 
 
 def test_time_out_follows_the_declared_limit(two: Any) -> None:
-    assert {machine["TimeoutSeconds"] for machine in two.definitions()} == {7200 + 252 + 7200}
+    alone = 7200 + 252 + 7200
+    assert {machine["TimeoutSeconds"] for machine in two.definitions()} == {2 * alone + 512}
 
 
 def test_asset_is_the_handlers_package_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Compiled files beside the sources change nothing: the asset's hash names the functions' code."""
     import hpo_handlers
-
     from hpo_constructs.cdk import runtime
 
     package = Path(hpo_handlers.__path__[0])
@@ -188,7 +218,7 @@ def test_tokens_and_objects_of_the_cdk(synthesized: Any, declare: Any) -> None:
         "Churn",
         spec=TuningJobSpec.from_request(request),
         training_role=role,
-        output_prefix="/teams/growth/churn",
+        run=RunSettings(output_prefix="/teams/growth/churn"),
     )
     assert job.training_role is role
     job.grant_start(reader)
@@ -204,7 +234,7 @@ def test_tokens_and_objects_of_the_cdk(synthesized: Any, declare: Any) -> None:
     parameters = f"arn:${{AWS::Partition}}:ssm:{ACCOUNT}:parameter/teams/growth/churn"
     allowed = found.allowed(next(name for name in found.resources if name.startswith("Reader")))
     assert allowed == {
-        "states:StartExecution": {f"${{{found.logical_id('AWS::StepFunctions::StateMachine')}}}"},
+        "states:StartExecution": {found.outputs["ChurnStateMachineArn"]["Value"]},
         "ssm:GetParameter": {parameters, f"{parameters}/*"},
         "ssm:GetParameters": {parameters, f"{parameters}/*"},
         "ssm:GetParametersByPath": {parameters, f"{parameters}/*"},
@@ -227,8 +257,6 @@ def test_mistakes_in_the_arguments(declare: Any) -> None:
 
     spec = TuningJobSpec.from_request(declare.single())
     stack = Stack(App(), "ml")
-    with pytest.raises(SpecError, match="write '/teams/churn'"):
-        TuningJob(stack, "A", spec=spec, output_prefix="teams/churn")
     with pytest.raises(SpecError, match="model-artifacts"):
         TuningJob(stack, "B", spec=spec).parameter_name("model")
     with pytest.raises(QuotaError):
@@ -237,10 +265,10 @@ def test_mistakes_in_the_arguments(declare: Any) -> None:
 
 def test_many_jobs_fit_into_the_functions_roles(synthesized: Any, declare: Any) -> None:
     """IAM's limits: 10,240 characters of inline policy a role, 6,144 a managed policy, 10 managed policies."""
-    count = 60
+    count = 100
     requests = [declare.single(f"a-rather-long-name-{number}") for number in range(count)]
     found = synthesized(stack_of(*requests, quotas={"instances_per_type": count, "instances_total": count}))
-    for handler in ("create", "poll", "publish", "stop"):
+    for handler in ("create", "poll", "publish", "stop", "cleanup"):
         role = found.function_role(f"hpo_handlers.{handler}.handler")
         jobs = set().union(*found.allowed(role).values())
         assert sum(":hyper-parameter-tuning-job/" in each for each in jobs) == count

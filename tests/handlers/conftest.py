@@ -7,7 +7,8 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.stub import Stubber
-from hpo_handlers import create, poll, publish, stop
+
+from hpo_handlers import cleanup, create, deploy, digest, executions, poll, publish, stop, turn
 
 Answers = Callable[[str], Stubber]
 
@@ -33,7 +34,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Answers]:
     def client(service: str) -> Any:
         return stubber(service).client
 
-    for module in (create, poll, publish, stop):
+    for module in (cleanup, create, deploy, digest, executions, poll, publish, stop, turn):
         monkeypatch.setattr(module, "client", client)
     yield stubber
     for each in stubbers.values():

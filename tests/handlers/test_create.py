@@ -1,9 +1,11 @@
 """Creating the tuning job: once, however often it is tried."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from botocore.exceptions import ParamValidationError, ReadTimeoutError
+
 from hpo_handlers import create
 from hpo_handlers.contract import tuning_job_name
 from hpo_handlers.service import PermissionNotEffective, ServiceRequestRejected, TemporaryServiceError
@@ -26,9 +28,23 @@ SENT = {**EVENT["Request"], "HyperParameterTuningJobName": NAME}  # type: ignore
 ANSWER = {"HyperParameterTuningJobArn": f"arn:aws:sagemaker:eu-west-1:123456789012:hyper-parameter-tuning-job/{NAME}"}
 
 
+CREATED = {"HyperParameterTuningJobName": NAME, "WaitSeconds": 3, "Turn": "Now", "Reason": ""}
+
+
+def execution_is(answers: Any, status: str, execution: str = EXECUTION) -> None:
+    answer = {
+        "executionArn": execution,
+        "stateMachineArn": "arn:aws:states:eu-west-1:123456789012:stateMachine:Churn",
+        "status": status,
+        "startDate": datetime.now(UTC),
+    }
+    answers("stepfunctions").add_response("describe_execution", answer, {"executionArn": execution})
+
+
 def test_creates_the_declared_job_under_the_run_name(answers: Any) -> None:
     answers("sagemaker").add_response("create_hyper_parameter_tuning_job", ANSWER, SENT)
-    assert create.handler(EVENT, None) == {"HyperParameterTuningJobName": NAME, "WaitSeconds": 3}
+    execution_is(answers, "RUNNING")
+    assert create.handler(EVENT, None) == CREATED
     assert EVENT["Request"]["HyperParameterTuningJobName"] == "churn"  # type: ignore[index]
 
 
@@ -36,7 +52,39 @@ def test_a_retried_create_finds_its_own_job(answers: Any) -> None:
     answers("sagemaker").add_client_error(
         "create_hyper_parameter_tuning_job", "ResourceInUse", "already exists", expected_params=SENT
     )
-    assert create.handler(EVENT, None) == {"HyperParameterTuningJobName": NAME, "WaitSeconds": 3}
+    execution_is(answers, "RUNNING")
+    assert create.handler(EVENT, None) == CREATED
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "AccessDenied"])
+def test_an_execution_that_may_not_be_looked_at_counts_as_running(answers: Any, code: str) -> None:
+    """A fragment in a state machine that its guard was not told of."""
+    answers("sagemaker").add_response("create_hyper_parameter_tuning_job", ANSWER, SENT)
+    answers("stepfunctions").add_client_error("describe_execution", code, "not authorized")
+    assert create.handler(EVENT, None) == CREATED
+
+
+@pytest.mark.parametrize("status", ["ABORTED", "TIMED_OUT", "gone"])
+def test_a_job_whose_execution_ended_meanwhile_is_stopped(answers: Any, status: str) -> None:
+    answers("sagemaker").add_response("create_hyper_parameter_tuning_job", ANSWER, SENT)
+    if status == "gone":
+        answers("stepfunctions").add_client_error("describe_execution", "ExecutionDoesNotExist", "no such execution")
+    else:
+        execution_is(answers, status)
+    described = {
+        "HyperParameterTuningJobName": NAME,
+        "HyperParameterTuningJobArn": ANSWER["HyperParameterTuningJobArn"],
+        "HyperParameterTuningJobConfig": CONFIG,
+        "HyperParameterTuningJobStatus": "InProgress",
+        "CreationTime": datetime.now(UTC),
+        "TrainingJobStatusCounters": {},
+        "ObjectiveStatusCounters": {},
+    }
+    which = {"HyperParameterTuningJobName": NAME}
+    answers("sagemaker").add_response("describe_hyper_parameter_tuning_job", described, which)
+    answers("sagemaker").add_response("stop_hyper_parameter_tuning_job", {}, which)
+    with pytest.raises(ServiceRequestRejected, match=r"ended while it created .* is being stopped"):
+        create.handler(EVENT, None)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+
 from hpo_handlers import poll, stop
 from hpo_handlers.contract import tuning_job_name
 from hpo_handlers.service import ServiceRequestRejected, TemporaryServiceError

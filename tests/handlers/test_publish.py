@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 from botocore.stub import ANY
+
 from hpo_handlers import publish
-from hpo_handlers.contract import OUTPUT_NAMES
+from hpo_handlers.contract import OUTPUT_NAMES, Fact
 from hpo_handlers.service import TemporaryServiceError
 
 NAME = "churn-0123456789"
@@ -84,21 +85,62 @@ def written(answers: Any, monkeypatch: pytest.MonkeyPatch) -> Written:
     return Written(answers, monkeypatch)
 
 
-def run(answers: Any, job: dict[str, Any], algorithm: dict[str, str] | None = None) -> dict[str, Any]:
+def run(
+    answers: Any,
+    job: dict[str, Any],
+    algorithm: dict[str, str] | None = None,
+    *,
+    policy: dict[str, Any] | None = None,
+    failed: dict[str, Any] | None = None,
+) -> dict[str, Any]:
     answers("sagemaker").add_response("describe_hyper_parameter_tuning_job", job, {"HyperParameterTuningJobName": NAME})
     if algorithm is not None:
         answers("sagemaker").add_response(
             "describe_training_job", training_job(algorithm), {"TrainingJobName": BEST_NAME}
         )
-    return publish.handler(EVENT, None)
+    if failed is not None:
+        answers("sagemaker").add_response(
+            "list_training_jobs_for_hyper_parameter_tuning_job",
+            failed,
+            {"HyperParameterTuningJobName": NAME, "StatusEquals": "Failed", "MaxResults": 100},
+        )
+    return publish.handler({**EVENT, "Policy": policy or {}}, None)
+
+
+def failed_training_jobs(*reasons: str | None) -> dict[str, Any]:
+    """What the service lists of failed training jobs."""
+    summaries = [
+        {
+            "TrainingJobName": f"{NAME}-{number:03}-0123abcd",
+            "TrainingJobArn": f"arn:aws:sagemaker:eu-west-1:123456789012:training-job/{NAME}-{number:03}",
+            "CreationTime": NOW,
+            "TrainingJobStatus": "Failed",
+            "TunedHyperParameters": {},
+            **({} if reason is None else {"FailureReason": reason}),
+        }
+        for number, reason in enumerate(reasons, start=1)
+    ]
+    return {"TrainingJobSummaries": summaries}
 
 
 def test_all_outputs_of_a_completed_job(answers: Any, written: Written) -> None:
     job = tuning_job(BestTrainingJob=best_training_job(TrainingJobDefinitionName="xgboost"))
     answer = run(answers, job, IMAGE)
-    assert tuple(written.values) == OUTPUT_NAMES  # all of them, the document first
+    assert sorted(written.values) == sorted(OUTPUT_NAMES)
+    assert next(iter(written.values)) == "best"  # the document first
     best = json.loads(written.values["best"])
     updated = best.pop("updated-at")
+    more = {name: best.pop(name) for name in [str(fact) for fact in Fact]}
+    assert more == {
+        "objective-type": "Maximize",
+        "completion-details": None,
+        "consumed-seconds": None,
+        "training-jobs": {"Completed": 3, "InProgress": 0, "NonRetryableError": 2},
+        "objectives": {},
+        "overall-best": None,
+        "stopped-by": None,
+        "published": True,
+    }
     assert datetime.fromisoformat(updated).tzinfo is not None
     assert best == {
         "best-training-job-name": BEST_NAME,
@@ -121,7 +163,7 @@ def test_all_outputs_of_a_completed_job(answers: Any, written: Written) -> None:
         "HyperParameterTuningJobName": NAME,
         "HyperParameterTuningJobStatus": "Completed",
         "Succeeded": True,
-        "Best": {**best, "updated-at": updated},
+        "Best": {**best, **more, "updated-at": updated},
         "Error": "",
         "Cause": "",
     }
@@ -193,7 +235,7 @@ def test_hyperparameters_that_no_parameter_holds_are_left_out(answers: Any, writ
 def test_a_run_that_brings_nothing_leaves_the_best_alone(
     answers: Any, written: Written, job: dict[str, Any], error: str, cause: str
 ) -> None:
-    answer = run(answers, job)
+    answer = run(answers, job, failed=failed_training_jobs())
     assert list(written.values) == ["tuning-job-name", "tuning-job-status", "updated-at"]
     assert written.values["tuning-job-status"] == job["HyperParameterTuningJobStatus"]
     assert (answer["Succeeded"], answer["Best"], answer["Error"], answer["Cause"]) == (False, {}, error, cause)
@@ -214,3 +256,141 @@ def test_too_many_updates_are_temporary(answers: Any) -> None:
     )
     with pytest.raises(TemporaryServiceError):
         run(answers, tuning_job(BestTrainingJob=best_training_job()), IMAGE)
+
+
+@pytest.mark.parametrize(
+    ("changes", "policy", "error"),
+    [
+        ({"status": "Stopped"}, {"on_stopped": "accept_best"}, ""),
+        ({"status": "Stopped"}, {"on_stopped": "fail"}, "HyperparameterTuningJobStopped"),
+        ({"status": "Failed"}, {"on_stopped": "accept_best"}, "HyperparameterTuningJobFailed"),
+        ({}, {"min_completed_training_jobs": 3}, ""),
+        ({}, {"min_completed_training_jobs": 4}, "TooFewTrainingJobsCompleted"),
+        ({}, {"required_objective_value": 0.93}, ""),
+        ({}, {"required_objective_value": 0.931}, "ObjectiveValueNotReached"),
+        ({"direction": "Minimize"}, {"required_objective_value": 0.93}, ""),
+        ({"direction": "Minimize"}, {"required_objective_value": 0.929}, "ObjectiveValueNotReached"),
+    ],
+)
+def test_policy(answers: Any, written: Written, changes: dict[str, str], policy: dict[str, Any], error: str) -> None:
+    job = tuning_job(changes.get("status", "Completed"), BestTrainingJob=best_training_job())
+    objective = {"Type": changes.get("direction", "Maximize"), "MetricName": "validation:auc"}
+    job["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"] = objective
+    answer = run(
+        answers, job, None if error else IMAGE, policy=policy, failed=failed_training_jobs() if error else None
+    )
+    assert (answer["Error"], answer["Succeeded"], "best" in written.values) == (error, not error, not error)
+
+
+def test_direction_is_the_winning_definition_s(answers: Any, written: Written) -> None:
+    """Each definition of several has an objective of its own."""
+    definitions = [
+        {
+            "DefinitionName": name,
+            "TuningObjective": {"Type": direction, "MetricName": "m"},
+            "AlgorithmSpecification": {"TrainingInputMode": "File"},
+            "RoleArn": "arn:aws:iam::123456789012:role/trainer",
+            "OutputDataConfig": {"S3OutputPath": "s3://models"},
+            "StoppingCondition": {},
+        }
+        for name, direction in (("a", "Maximize"), ("b", "Minimize"))
+    ]
+    best = best_training_job(TrainingJobDefinitionName="b")
+    job = tuning_job(BestTrainingJob=best, TrainingJobDefinitions=definitions)
+    answer = run(answers, job, IMAGE, policy={"required_objective_value": 0.95})
+    assert answer["Best"]["objective-type"] == "Minimize"
+
+
+@pytest.mark.parametrize(
+    ("published", "margin", "replaced"),
+    [
+        (None, 0.1, True),
+        ({"objective-metric-value": 0.92}, 0.0, True),
+        ({"objective-metric-value": 0.93}, 0.0, False),
+        ({"objective-metric-value": 0.90}, 0.05, False),
+        ({"objective-metric-value": 0.85}, 0.05, True),
+        ({"objective-metric-value": 0.99, "objective-metric-name": "validation:error"}, 0.0, True),
+        ({"objective-metric-value": 0.99, "objective-type": "Minimize"}, 0.0, True),
+        ({"objective-metric-value": 0.93, "tuning-job-name": NAME}, 0.05, True),
+    ],
+    ids=["first", "better", "equal", "within the margin", "beyond it", "other metric", "other direction", "own"],
+)
+def test_a_published_best_gives_way_to_a_better_one_only(
+    answers: Any, written: Written, published: dict[str, Any] | None, margin: float, replaced: bool
+) -> None:
+    which = {"Name": "/hpo/stack/churn/best"}
+    if published is None:
+        answers("ssm").add_client_error("get_parameter", "ParameterNotFound", "none", expected_params=which)
+    else:
+        document = {
+            "objective-metric-name": "validation:auc",
+            "objective-type": "Maximize",
+            "tuning-job-name": "churn-former",
+            **published,
+        }
+        answers("ssm").add_response("get_parameter", {"Parameter": {"Value": json.dumps(document)}}, which)
+    answer = run(answers, tuning_job(BestTrainingJob=best_training_job()), IMAGE, policy={"replace_best_by": margin})
+    assert (answer["Succeeded"], answer["Best"]["published"], "best" in written.values) == (True, replaced, replaced)
+    assert written.values["tuning-job-name"] == NAME
+    if not replaced:
+        assert list(written.values) == ["tuning-job-name", "tuning-job-status", "updated-at"]
+
+
+def test_facts_of_the_whole_run(answers: Any, written: Written) -> None:
+    overall = best_training_job(value=0.97) | {"TrainingJobName": "parent-001", "TuningJobName": "parent"}
+    job = tuning_job(
+        BestTrainingJob=best_training_job(),
+        OverallBestTrainingJob=overall,
+        TuningJobCompletionDetails={"NumberOfTrainingJobsObjectiveNotImproving": 4, "ConvergenceDetectedTime": NOW},
+        ConsumedResources={"RuntimeInSeconds": 1234},
+        ObjectiveStatusCounters={"Succeeded": 3},
+    )
+    run(answers, job, IMAGE)
+    best = json.loads(written.values["best"])
+    assert best["overall-best"] == {
+        "best-training-job-name": "parent-001",
+        "tuning-job-name": "parent",
+        "objective-metric-name": "validation:auc",
+        "objective-metric-value": 0.97,
+    }
+    assert best["completion-details"] == {
+        "NumberOfTrainingJobsObjectiveNotImproving": 4,
+        "ConvergenceDetectedTime": NOW.isoformat(),
+    }
+    assert (best["consumed-seconds"], best["objectives"]) == (1234, {"Succeeded": 3})
+
+
+def test_digest_groups_reasons_and_links_logs(answers: Any, written: Written) -> None:
+    reasons = [
+        f"AlgorithmError: {NAME}-001-0123abcd wrote to 0x7fffdeadbeef at 2026-11-21T10:00:00Z",
+        f"AlgorithmError: {NAME}-002-0123abcd wrote to 0x7fffcafecafe at 2026-11-21T11:30:00Z",
+        None,
+    ]
+    answer = run(answers, tuning_job("Failed"), failed=failed_training_jobs(*reasons))
+    text = answer["Cause"]
+    assert "reasons of the 3 failed training jobs:" in text
+    assert "- 2 times: AlgorithmError: <training job> wrote to <id> at <time>" in text
+    assert "- 1 times: no reason given" in text
+    assert (
+        f"log of {NAME}-001-0123abcd: https://eu-west-1.console.aws.amazon.com/cloudwatch/home?region=eu-west-1"
+        "#logsV2:log-groups/log-group/$252Faws$252Fsagemaker$252FTrainingJobs"
+        f"$3FlogStreamNameFilter$3D{NAME}-001-0123abcd$252F"
+    ) in text
+
+
+def test_cause_fits_into_step_functions(answers: Any, written: Written) -> None:
+    reasons = [f"reason {chr(97 + number % 26) * 7}{'long ' * 900}" for number in range(100)]
+    job = tuning_job("Failed", FailureReason="x" * 1024)
+    answer = run(answers, job, failed=failed_training_jobs(*reasons))
+    assert "reasons of the 100 failed training jobs" in answer["Cause"]
+    assert len(answer["Cause"]) <= 32_768
+
+
+def test_a_digest_that_cannot_be_made_hides_no_failure(answers: Any, written: Written) -> None:
+    answers("sagemaker").add_response(
+        "describe_hyper_parameter_tuning_job", tuning_job("Failed"), {"HyperParameterTuningJobName": NAME}
+    )
+    answers("sagemaker").add_client_error("list_training_jobs_for_hyper_parameter_tuning_job", "ThrottlingException")
+    answer = publish.handler(EVENT, None)
+    assert answer["Error"] == "HyperparameterTuningJobFailed"
+    assert answer["Cause"].endswith("the reasons of the failed training jobs could not be read")

@@ -8,21 +8,25 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hpo_handlers import service
-from hpo_handlers.contract import LARGEST_MAX_RUNTIME_SECONDS, wait_seconds
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hpo_constructs.workflow import (
+    CLEAN_UP,
     FUNCTIONS,
     HISTORY_LIMIT,
+    GuardState,
     StateName,
     definition,
     execution_timeout_seconds,
+    guard_definition,
     history_events,
     polls,
     tuning_runtime_seconds,
+    waiter_definition,
 )
+from hpo_handlers import service
+from hpo_handlers.contract import LARGEST_MAX_RUNTIME_SECONDS, wait_seconds
 
 ARNS = {each.id: f"arn:aws:lambda:eu-west-1:123456789012:function:{each.id}" for each in FUNCTIONS}
 REQUEST = {
@@ -32,8 +36,28 @@ REQUEST = {
 }
 
 
-def machine(result_path: str = "$") -> dict[str, Any]:
-    return definition(REQUEST, output_prefix="/hpo/stack/churn/", functions=ARNS, result_path=result_path)
+def machine(result_path: str = "$", overlap: str = "queue") -> dict[str, Any]:
+    return definition(
+        REQUEST,
+        output_prefix="/hpo/stack/churn/",
+        functions=ARNS,
+        result_path=result_path,
+        policy={"on_stopped": "fail", "required_objective_value": 0.5},
+        overlap=overlap,
+    )
+
+
+def statelint(folder: Path, definition: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+    file = folder / "machine.json"
+    file.write_text(json.dumps(definition))
+    command = [sys.executable, "-m", "statelint", str(file)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+SHARED = {
+    "guard": guard_definition([{"StateMachineArn": "arn", "DeclaredNames": ["churn"]}], functions=ARNS),
+    "waiter": waiter_definition(functions={"Deploy": "arn:aws:lambda:eu-west-1:123456789012:function:Deploy"}),
+}
 
 
 def next_names(state: dict[str, Any]) -> Iterator[str]:
@@ -44,20 +68,23 @@ def next_names(state: dict[str, Any]) -> Iterator[str]:
         yield state["Default"]
 
 
+@pytest.mark.parametrize("overlap", ["queue", "allow"])
 @pytest.mark.parametrize("result_path", ["$", "$.tuning", "$.my.tuning"])
-def test_statelint_finds_nothing(tmp_path: Path, result_path: str) -> None:
-    file = tmp_path / "machine.json"
-    file.write_text(json.dumps(machine(result_path)))
-    result = subprocess.run([sys.executable, "-m", "statelint", str(file)], capture_output=True, text=True, check=False)
+def test_statelint_finds_nothing(tmp_path: Path, result_path: str, overlap: str) -> None:
+    result = statelint(tmp_path, machine(result_path, overlap))
+    assert (result.returncode, result.stdout) == (0, ""), result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_statelint_finds_nothing_in_the_shared_machines(tmp_path: Path, name: str) -> None:
+    result = statelint(tmp_path, SHARED[name])
     assert (result.returncode, result.stdout) == (0, ""), result.stdout + result.stderr
 
 
 def test_statelint_would_find_something(tmp_path: Path) -> None:
     broken = machine()
     broken["States"][StateName.POLL]["Next"] = "Nowhere"
-    file = tmp_path / "machine.json"
-    file.write_text(json.dumps(broken))
-    result = subprocess.run([sys.executable, "-m", "statelint", str(file)], capture_output=True, text=True, check=False)
+    result = statelint(tmp_path, broken)
     assert result.returncode == 1
     assert "Nowhere" in result.stdout
 
@@ -101,9 +128,10 @@ def test_every_state_is_reached() -> None:
     assert reached == set(states) == set(StateName)
 
 
-def test_temporary_errors_are_retried_with_jitter_and_rejected_ones_never() -> None:
+@pytest.mark.parametrize("definition", [machine(), *SHARED.values()], ids=["run", *SHARED])
+def test_temporary_errors_are_retried_with_jitter_and_rejected_ones_never(definition: dict[str, Any]) -> None:
     names = {service.TemporaryServiceError.__name__, service.PermissionNotEffective.__name__}
-    for name, state in machine()["States"].items():
+    for name, state in definition["States"].items():
         if state["Type"] != "Task":
             continue
         retried = {error for retrier in state["Retry"] for error in retrier["ErrorEquals"]}
@@ -118,7 +146,21 @@ def test_temporary_errors_are_retried_with_jitter_and_rejected_ones_never() -> N
 
 def test_every_function_is_used() -> None:
     used = [state["Parameters"]["FunctionName"] for state in machine()["States"].values() if state["Type"] == "Task"]
-    assert sorted(used) == sorted(ARNS.values())
+    # What CloudFormation invokes is no state's.
+    assert sorted(used) == sorted(arn for id, arn in ARNS.items() if id != CLEAN_UP.id)
+
+
+def test_runs_that_may_overlap_take_no_turn() -> None:
+    states = machine(overlap="allow")["States"]
+    assert not {StateName.TURN, StateName.WAIT_FOR_TURN, StateName.SKIPPED} & set(states)
+    assert states[StateName.CREATE]["Next"] == StateName.WAIT
+    assert "Overlap" not in states[StateName.CREATE]["Parameters"]["Payload"]
+
+
+def test_guard_looks_again_when_every_creation_must_have_ended() -> None:
+    states = SHARED["guard"]["States"]
+    assert states[GuardState.WAIT]["Seconds"] >= machine()["States"][StateName.CREATE]["TimeoutSeconds"]
+    assert next_names(states[GuardState.WAIT]).__next__() == GuardState.STOP_AGAIN
 
 
 @pytest.mark.parametrize(
@@ -150,10 +192,20 @@ def test_history_stays_well_under_the_limit_for_every_run_time(seconds: int) -> 
     assert history_events(seconds) < 0.65 * HISTORY_LIMIT
 
 
+@given(st.integers(1, 30 * 86400))
+def test_history_of_a_run_that_waited_for_its_turn_stays_under_the_limit(seconds: int) -> None:
+    assert history_events(seconds) < history_events(seconds, queued=True) < 0.5 * HISTORY_LIMIT
+
+
+def test_time_out_of_a_run_that_queues_has_room_for_another_one() -> None:
+    alone = execution_timeout_seconds(REQUEST)
+    assert 2 * alone <= execution_timeout_seconds(REQUEST, queued=True) < 2.1 * alone
+
+
 def test_history_budget_is_not_less_than_a_walk_through_the_states() -> None:
     """Counts events by the documented events of each state's kind, for a run of ten days that fails at its end."""
     events = {"Pass": 2, "Wait": 2, "Choice": 2, "Task": 5, "Fail": 1}
-    states, age, count = machine()["States"], 0, 2
+    states, age, count = machine(overlap="allow")["States"], 0, 2
     name = StateName.REQUEST
     while True:
         state = states[name]

@@ -27,7 +27,7 @@ from optuna.trial import FrozenTrial, TrialState
 from scipy import linalg, optimize, special
 from scipy.spatial.distance import cdist
 from scipy.stats import qmc
-from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped] # It has no types.
+from threadpoolctl import ThreadpoolController
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,0 +1,155 @@
+"""Nothing runs unwatched: what stops the tuning jobs of executions that were aborted, failed or timed out.
+
+A rule sends the ends of executions to a state machine of its own, which stops what they left and tries for hours. A
+custom resource does the same when the stack is deleted and the guard with it.
+
+https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import jsii
+from aws_cdk import ArnFormat, CustomResource, IStableAnyProducer, Lazy, Stack
+from aws_cdk import aws_events as events
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from hpo_handlers.contract import Key
+
+from ..workflow import CLEAN_UP, STOP, guard_definition, tuning_job_entries
+from .acknowledgements import acknowledge
+
+# An event pattern has 2,048 characters at most, the ARN of a state machine 142.
+# https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
+_MACHINES_PER_RULE: Final = 12
+# For security checkers, as for the tuning jobs' own state machines.
+UNLOGGED: Final = {
+    "SF1": "The function logs what it does; Step Functions keeps an execution's history for 90 days.",
+    "SF2": "X-Ray is a switch, because traces cost: the context hpo:tracing turns it on.",
+}
+_UNWATCHED_ENDS: Final = ("ABORTED", "FAILED", "TIMED_OUT")
+
+
+class RunGuard(Construct):
+    """Watches the state machines of a stack.
+
+    Attributes:
+        runs: The custom resource whose deletion stops what runs.
+    """
+
+    runs: CustomResource
+
+    def __init__(
+        self, scope: Construct, functions: Mapping[str, lambda_.Function], role: iam.IRole, *, tracing: bool
+    ) -> None:
+        super().__init__(scope, "Guard")
+        stack = Stack.of(self)
+        self._machines: dict[str, list[str]] = {}
+        self._rules = 0
+        entries = Lazy.any(_Produced(lambda: tuning_job_entries(self._machines)))
+        definition = guard_definition(entries, functions={STOP.id: functions[STOP.id].function_arn})
+        self._state_machine = sfn.CfnStateMachine(
+            self,
+            "StateMachine",
+            role_arn=role.role_arn,
+            definition_string=stack.to_json_string(plain(definition)),
+            tracing_configuration=sfn.CfnStateMachine.TracingConfigurationProperty(enabled=True) if tracing else None,
+        )
+        acknowledge(self._state_machine, UNLOGGED)
+        self._events_role = iam.Role(
+            self,
+            "EventsRole",
+            assumed_by=iam.ServicePrincipal("events.amazonaws.com"),
+            description="Starts the guard of tuning jobs",
+            inline_policies={
+                "Start": iam.PolicyDocument(
+                    statements=[
+                        iam.PolicyStatement(actions=["states:StartExecution"], resources=[self._state_machine.ref])
+                    ]
+                )
+            },
+        )
+        self.runs = CustomResource(
+            self,
+            "Runs",
+            service_token=functions[CLEAN_UP.id].function_arn,
+            resource_type="Custom::HyperparameterTuningRuns",
+            properties={str(Key.TUNING_JOBS): entries},
+        )
+
+    def watches(self, state_machine: sfn.IStateMachine) -> bool:
+        """Whether the state machine is watched already."""
+        return state_machine.state_machine_arn in self._machines
+
+    def watch(self, state_machine: sfn.IStateMachine, declared_name: str) -> None:
+        """Watches a state machine that runs a tuning job of this declared name."""
+        names = self._machines.setdefault(state_machine.state_machine_arn, [])
+        if declared_name not in names:
+            names.append(declared_name)
+        if len(self._machines) > self._rules * _MACHINES_PER_RULE:
+            self._add_rule()
+
+    def _add_rule(self) -> None:
+        first = self._rules * _MACHINES_PER_RULE
+        self._rules += 1
+        machines = Lazy.any(_Produced(lambda: list(self._machines)[first : first + _MACHINES_PER_RULE]))
+        events.CfnRule(
+            self,
+            f"Rule{self._rules}",
+            description="Ends of executions that may leave a tuning job running",
+            event_pattern={
+                "source": ["aws.states"],
+                "detail-type": ["Step Functions Execution Status Change"],
+                "detail": {"status": list(_UNWATCHED_ENDS), "stateMachineArn": machines},
+            },
+            # EventBridge tries for a day to start the guard, which then has its own retries.
+            targets=[
+                events.CfnRule.TargetProperty(
+                    id="Guard",
+                    arn=self._state_machine.ref,
+                    role_arn=self._events_role.role_arn,
+                    input_transformer=events.CfnRule.InputTransformerProperty(
+                        input_paths_map={"execution": "$.detail.executionArn", "machine": "$.detail.stateMachineArn"},
+                        input_template=(
+                            f'{{"{Key.EXECUTION_ARN}": <execution>, "{Key.STATE_MACHINE_ARN}": <machine>}}'
+                        ),
+                    ),
+                )
+            ],
+        )
+
+
+def executions_arn(state_machine: sfn.IStateMachine) -> str:
+    """ARN pattern of a state machine's executions."""
+    stack = Stack.of(state_machine)
+    if isinstance(state_machine, sfn.StateMachine):
+        name: str | None = state_machine.state_machine_name
+    else:
+        name = stack.split_arn(state_machine.state_machine_arn, ArnFormat.COLON_RESOURCE_NAME).resource_name
+    return f"arn:{stack.partition}:states:{stack.region}:{stack.account}:execution:{name}:*"
+
+
+@jsii.implements(IStableAnyProducer)
+class _Produced:
+    """A value that is known when everything is defined."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self._make = make
+
+    def produce(self) -> Any:
+        return plain(self._make())
+
+
+def plain(value: Any) -> Any:
+    """The value with plain strings: jsii takes the members of an enum for its own kind."""
+    match value:
+        case str():
+            return str(value)
+        case dict():
+            return {str(key): plain(each) for key, each in value.items()}
+        case list() | tuple():
+            return [plain(each) for each in value]
+    return value
