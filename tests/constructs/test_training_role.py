@@ -1,8 +1,11 @@
 """The training role: what the declaration names, and no more."""
 
+import json
 from typing import Any
 
 import pytest
+
+from hpo_constructs.errors import SpecError
 
 OWN = "${AWS::Region}:${AWS::AccountId}"
 S3 = "arn:${AWS::Partition}:s3:::"
@@ -210,3 +213,99 @@ def test_definitions_with_a_role_of_their_own_give_this_one_nothing(role_of: Any
     statements = role_of(declare.several("churn", declare.definition(), foreign))
     assert "foreign" not in str(statements)
     assert resources(statements, "s3:PutObject") == {f"{S3}models-${{AWS::Region}}/churn/*"}
+
+
+def test_a_bucket_of_the_app_brings_its_key(synthesized: Any, declare: Any) -> None:
+    """Reading needs the key's decryption, writing its data keys as well; a bucket without a key of its own nothing."""
+    from aws_cdk import App, Stack
+    from aws_cdk import aws_kms as kms
+    from aws_cdk import aws_s3 as s3
+
+    from hpo_constructs.cdk.training_role import training_role
+
+    stack = Stack(App(), "ml")
+    read_key, written_key = kms.Key(stack, "ReadKey"), kms.Key(stack, "WrittenKey")
+    data = s3.Bucket(stack, "Data", encryption_key=read_key)
+    models = s3.Bucket(stack, "Models", encryption_key=written_key)
+    plain = s3.Bucket(stack, "Plain")
+    training_role(
+        stack,
+        "TrainingRole",
+        declare.single(
+            InputDataConfig=[
+                declare.channel("train", data.s3_url_for_object("churn/train/")),
+                declare.channel("validation", plain.s3_url_for_object("churn/validation/")),
+            ],
+            OutputDataConfig={"S3OutputPath": f"s3://{models.bucket_name}/churn/"},
+        ),
+    )
+    found = synthesized(stack)
+    statements = found.statements(found.training_role("churn"))
+    keys = {kind: next(name for name in found.resources if name.startswith(kind)) for kind in ("Read", "Written")}
+    read_arn, written_arn = (f"${{{key}.Arn}}" for key in keys.values())
+    assert resources(statements, "kms:Decrypt") == {read_arn, written_arn}
+    assert resources(statements, "kms:GenerateDataKey") == {written_arn}
+
+
+def largest(declare: Any, prefix: int) -> dict[str, Any]:
+    """Ten definitions with twenty channels each, all below prefixes of their own."""
+    definitions = [
+        declare.definition(
+            InputDataConfig=[
+                declare.channel(f"c{c}", f"s3://data-${{AWS::AccountId}}/team-{d:02}/{c:02}-{'x' * prefix}/")
+                for c in range(20)
+            ],
+            OutputDataConfig={"S3OutputPath": f"s3://models-{d}/churn/", "KmsKeyId": f"{KEY[:-2]}{d:02}"},
+            CheckpointConfig={"S3Uri": f"s3://checkpoints-{d}/churn/"},
+            VpcConfig={"Subnets": [f"subnet-{d:017}"], "SecurityGroupIds": [f"sg-{d:017}"]},
+        )
+        for d in range(10)
+    ]
+    request: dict[str, Any] = declare.several("churn", *definitions)
+    return request
+
+
+def test_the_largest_declaration_is_within_iam_s_sizes(synthesized: Any, declare: Any) -> None:
+    from aws_cdk import App, Stack
+
+    from hpo_constructs.cdk.request import placeholders_replaced
+    from hpo_constructs.cdk.training_role import training_role
+
+    stack = Stack(App(), "ml")
+    training_role(stack, "TrainingRole", placeholders_replaced(largest(declare, 40), stack))
+    found = synthesized(stack)
+    role = found.training_role("churn")
+    properties = found.resources[role]["Properties"]
+    policies = found.of_type("AWS::IAM::ManagedPolicy")
+    assert "Policies" not in properties
+    assert len(properties["ManagedPolicyArns"]) == len(policies) <= 10
+    # As IAM counts them, with references as long as an account's values.
+    texts = [json.dumps(policy["PolicyDocument"], separators=(",", ":")) for policy in policies]
+    for name, value in {"AccountId": "1" * 12, "Region": "ap-southeast-2", "Partition": "aws"}.items():
+        texts = [text.replace(f"${{AWS::{name}}}", value) for text in texts]
+    assert sum(map(len, texts)) > 10_240, "the declaration is not large enough for this test"
+    assert max(map(len, texts)) <= 6_144
+    statements = [each for policy in policies for each in policy["PolicyDocument"]["Statement"]]
+    wanted = {f"{S3}data-${{AWS::AccountId}}/team-{d:02}/{c:02}-{'x' * 40}/*" for d in range(10) for c in range(20)}
+    assert wanted <= resources(statements, "s3:GetObject")
+    assert {f"team-{d:02}/{c:02}-{'x' * 40}/*" for d in range(10) for c in range(20)} == {
+        prefix
+        for listing in of_action(statements, "s3:ListBucket")
+        if listing["Resource"] == [f"{S3}data-${{AWS::AccountId}}"]
+        for prefix in listing["Condition"]["StringLike"]["s3:prefix"]
+    }
+
+
+def test_more_than_a_role_can_hold_is_refused(role_of: Any, declare: Any) -> None:
+    with pytest.raises(SpecError, match="must fit into 10 policies"):
+        role_of(largest(declare, 800))
+
+
+def test_a_prefix_that_another_covers_is_not_repeated(role_of: Any, declare: Any) -> None:
+    channels = [
+        declare.channel("all", "s3://data/churn/"),
+        declare.channel("part", "s3://data/churn/part/"),
+        declare.channel("other", "s3://data/churn-2/"),
+    ]
+    statements = role_of(declare.single(InputDataConfig=channels))
+    assert resources(statements, "s3:GetObject") == {f"{S3}data/churn/*", f"{S3}data/churn-2/*"}
