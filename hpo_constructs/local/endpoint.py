@@ -20,6 +20,8 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from ..errors import LocalError
+from ..quotas import Quotas
+from ..quotas import state as state_quotas
 from .environment import ACCOUNT_ID, client_environment
 
 #: Seconds that the server may take to listen.
@@ -45,8 +47,13 @@ class LocalEndpoint:
             removed at the end.
         wait_scale: The part of its time that a state machine's wait or retry delay takes, above 0 and at most 1,
             the default: with 0.05 a wait of 60 seconds takes 3. Waits until a point in time are not shortened.
+        state: The folder that keeps tuning and training jobs, S3 objects and SSM parameters from one run of the
+            endpoint to the next; see :mod:`hpo_constructs.local.state` for what is kept. Nothing is by default.
+        quotas: The account's quotas, in the forms of :func:`hpo_constructs.quotas.state`: a request beyond one is
+            refused with ResourceLimitExceeded. None are in force by default.
 
     Raises:
+        QuotaError: A quota is unknown or no whole number.
         LocalError: From :meth:`start` when the port is taken or the server does not listen within 60 seconds; its
             text holds the end of the server's log. From the properties when the endpoint does not run.
     """
@@ -61,12 +68,19 @@ class LocalEndpoint:
         images: Iterable[Mapping[str, Any]] = (),
         work_dir: Path | None = None,
         wait_scale: float = 1.0,
+        state: Path | None = None,
+        quotas: Quotas | Mapping[str, Any] | str | None = None,
     ) -> None:
         self.region = region
         self._requested_port = port
         self._images = [dict(entry) for entry in images]
         self._requested_work_dir = work_dir
         self._wait_scale = wait_scale
+        self._state = state
+        if quotas is None or isinstance(quotas, Quotas):
+            self._quotas = quotas
+        else:
+            self._quotas = state_quotas(quotas)
         self._process: subprocess.Popen[bytes] | None = None
         self._lifeline: socket.socket | None = None
         self._port = 0
@@ -127,6 +141,8 @@ class LocalEndpoint:
             "AWS_SHARED_CREDENTIALS_FILE": str(folder / "credentials"),
             "AWS_PROFILE": "default",
             "AWS_DEFAULT_PROFILE": "default",
+            # The SageMaker Python SDK asks STS at AWS's own address for the account, unless its bucket is stated.
+            "SAGEMAKER_USER_CONFIG_OVERRIDE": str(folder / "sagemaker.yaml"),
             "CDK_DEFAULT_ACCOUNT": self.account_id,
             "CDK_DEFAULT_REGION": self.region,
             # The CDK CLI asks the network for these; an option --x of the CLI can be given as CDK_X.
@@ -185,6 +201,11 @@ class LocalEndpoint:
         ]
         if temporary:
             command.append("--remove-work-dir")
+        if self._state is not None:
+            command += ["--state", str(self._state.resolve())]
+        if self._quotas is not None:
+            stated = {name: getattr(self._quotas, name) for name in sorted(self._quotas.stated)}
+            command += ["--quotas", json.dumps({"edition": self._quotas.edition, **stated}, default=dict)]
         if self._images:
             images = self._work_dir / "images.json"
             images.write_text(json.dumps(self._images))
@@ -221,6 +242,14 @@ class LocalEndpoint:
     def _write_profile(self, folder: Path) -> None:
         folder.mkdir(exist_ok=True)
         (folder / "config").write_text(f"[default]\nregion = {self.region}\n")
+        modules = {
+            "Session": {"DefaultS3Bucket": f"sagemaker-{self.region}-{self.account_id}"},
+            "TelemetryOptOut": True,
+        }
+        # JSON is YAML.
+        (folder / "sagemaker.yaml").write_text(
+            json.dumps({"SchemaVersion": "1.0", "SageMaker": {"PythonSDK": {"Modules": modules}}})
+        )
         (folder / "credentials").write_text(
             "[default]\naws_access_key_id = local\naws_secret_access_key = local\naws_session_token = local\n"
         )

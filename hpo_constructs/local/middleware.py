@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import io
 import json
 import logging
 import re
@@ -27,6 +28,8 @@ WsgiApp = Callable[[Environ, StartResponse], Iterable[bytes]]
 class SageMakerHandler(Protocol):
     """What the middleware needs of ``SageMakerApi``."""
 
+    def answers(self, operation: str, body: dict[str, Any]) -> bool: ...
+
     def handle(self, operation: str, body: dict[str, Any]) -> dict[str, Any]: ...
 
 
@@ -39,21 +42,27 @@ class CallbackReceiver(Protocol):
 
 
 class Services:
-    """What is behind the middleware; it is loaded while the server already listens."""
+    """What is behind the middleware; it is loaded while the server already listens.
+
+    ``keep`` is called after a request that may have changed what outlives the endpoint, before its answer goes out.
+    """
 
     def __init__(
         self,
+        *,
         moto: WsgiApp,
         callbacks: CallbackReceiver,
         sagemaker: SageMakerHandler,
         operations: Collection[str],
         api_error: type[Exception],
+        keep: Callable[[], None] | None = None,
     ) -> None:
         self.moto = moto
         self.callbacks = callbacks
         self.sagemaker = sagemaker
         self.operations = operations
         self.api_error = api_error
+        self.keep = keep
 
 
 class Middleware:
@@ -100,25 +109,40 @@ class Middleware:
             return _answer(start_response, 200 if known else 404, {}, request_id)
         service, _, operation = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")
         if service == "SageMaker" and operation in services.operations:
-            return self._sagemaker(services, operation, environ, start_response, request_id)
-        return services.moto(environ, start_response)
+            content = _body(environ)
+            answer = self._sagemaker(
+                services, operation, content, environ=environ, start_response=start_response, request_id=request_id
+            )
+            if answer is not None:
+                return answer
+            # Of another resource than ours: moto reads the body anew.
+            environ["wsgi.input"] = io.BytesIO(content)
+        answer = services.moto(environ, start_response)
+        if services.keep is not None and changes_state(environ, _service(environ)):
+            services.keep()
+        return answer
 
     def _sagemaker(
         self,
         services: Services,
         operation: str,
+        content: bytes,
+        *,
         environ: Environ,
         start_response: StartResponse,
         request_id: str,
-    ) -> Iterable[bytes]:
+    ) -> Iterable[bytes] | None:
+        """Answer an operation; None when it is about a resource that is moto's."""
         try:
-            body = json.loads(_body(environ) or b"{}")
+            body = json.loads(content or b"{}")
         except ValueError:
             body = None
         if not isinstance(body, dict):
             return _error_answer(
                 environ, start_response, 400, ("SerializationException", "the body is not a JSON object"), request_id
             )
+        if not services.sagemaker.answers(operation, body):
+            return None
         try:
             result = services.sagemaker.handle(operation, body)
         except services.api_error as exc:
@@ -127,6 +151,21 @@ class Middleware:
                 environ, start_response, getattr(error, "status", 400), (error.code, error.message), request_id
             )
         return _answer(start_response, 200, result, request_id)
+
+
+def changes_state(environ: Environ, service: str) -> bool:
+    """Tell whether a request may change S3 objects or SSM parameters, which can outlive the endpoint."""
+    if service == "ssm":
+        action: str = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
+        return action.startswith(("Put", "Delete", "Label", "Unlabel"))
+    # A presigned or anonymous request names no service; S3 knows such ones.
+    return service in ("s3", "") and environ.get("REQUEST_METHOD") not in ("GET", "HEAD", "OPTIONS")
+
+
+def _service(environ: Environ) -> str:
+    """The service that a request's signature names; empty without one."""
+    credential = _CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION", ""))
+    return credential[1] if credential else ""
 
 
 def _body(environ: Environ) -> bytes:
@@ -164,8 +203,7 @@ def _error_answer(
 ) -> Iterable[bytes]:
     """An error in the protocol of the service that was called, so that every client shows its message."""
     code, message = error
-    credential = _CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION", ""))
-    service = credential[1] if credential else ""
+    service = _service(environ)
     element = f"<Error><Code>{escape(code)}</Code><Message>{escape(message)}</Message></Error>"
     if service == "s3":
         content, kind = element, "application/xml"

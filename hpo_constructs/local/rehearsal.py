@@ -136,7 +136,7 @@ def refuse_unknown_images(declaration: Declaration, images: Sequence[Mapping[str
             faults.append("an algorithm resource (algorithm_name) has no image that a local program could stand in for")
             continue
         try:
-            local_program(image, images)
+            local_program(image, images, definition.get("StaticHyperParameters"))
         except LookupError as error:
             faults.append(str(error))
     if faults:

@@ -5,64 +5,55 @@ Source: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_Operations
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 import secrets
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .algorithms import LocalProgram, local_program
+from .describing import Describer, TrainingRecord, training_summary, tuning_summary
+from .engine.autotune import autotuned
 from .engine.clock import SystemClock
-from .engine.local import STOP_GRACE_SECONDS, LocalBackend, Site, metric_definitions, model_artifacts
+from .engine.local import STOP_GRACE_SECONDS, Cores, LocalBackend, Site, metric_definitions
 from .engine.plan import Definition, Plan, read_plan
 from .engine.processes import Processes
 from .engine.searcher import Searcher
-from .engine.tuner import ObjectiveStatus, TrainingJob, Tuner
-from .training import OBJECTIVE_METRIC, S3
+from .engine.tuner import Tuner
+from .engine.warm_start import Parent, check_parents, experience, read_parent
+from .errors import ApiError
+from .jobs import (
+    KeptTrainingJob,
+    KeptTuningJob,
+    LiveTrainingJob,
+    LiveTuningJob,
+    SingleTrainingJob,
+    TuningJob,
+    single_definition,
+)
+from .limits import check_limits, check_training_job_limits
+from .listing import chosen, ordered, page
+from .request_shapes import RequestShapes
+from .search import RESOURCES, search
+from .training import S3
 
 if TYPE_CHECKING:
-    from botocore.model import ServiceModel, Shape
+    from ..quotas import Quotas
+    from .state import State
+
+__all__ = ["OPERATIONS", "ApiError", "SageMakerApi"]
 
 _END_SECONDS = 15.0
-_PAGE = 10
 _SEED_BITS = 32
-_OBJECTIVE_FIELDS = ("TuningObjective", "DefinitionName")
-_TUNER_ONLY = ("HyperParameterRanges", "HyperParameterTuningResourceConfig", "StaticHyperParameters")
-
-
-class ApiError(Exception):
-    """An error that the API answers with.
-
-    Args:
-        code: the error code, e.g. ``ResourceNotFound``.
-        message: what is wrong.
-        status: the HTTP status.
-    """
-
-    def __init__(self, code: str, message: str, status: int = 400) -> None:
-        super().__init__(f"{code}: {message}")
-        self.code = code
-        self.message = message
-        self.status = status
-
-
-class _TuningJob:
-    """A tuning job: what was asked for, and the tuner that does it."""
-
-    def __init__(self, arn: str, request: Mapping[str, Any], tuner: Tuner, backend: LocalBackend) -> None:
-        self.arn = arn
-        self.request = request
-        self.tuner = tuner
-        self.backend = backend
-        self.thread = threading.Thread(target=tuner.run, name=tuner.plan.name, daemon=True)
-
-    @property
-    def name(self) -> str:
-        return self.tuner.plan.name
+_TAGS_PAGE = 50
+_TRAINING_NAMES = {"Name": "TrainingJobName", "Status": "TrainingJobStatus", "CreationTime": "CreationTime"}
+_TUNING_NAMES = {
+    "Name": "HyperParameterTuningJobName",
+    "Status": "HyperParameterTuningJobStatus",
+    "CreationTime": "CreationTime",
+}
+_TAG_OPERATIONS = ("AddTags", "ListTags", "DeleteTags")
 
 
 class SageMakerApi:
@@ -76,6 +67,9 @@ class SageMakerApi:
         images: the image mapping, entries ``{"image": <fnmatch pattern>, "command": [...], "directory": ...}``.
         stop_grace_seconds: how long a stopping training job may take to end by itself. 120 seconds, as the service
             documents, if not given.
+        quotas: the account's quotas; a request beyond one is refused as the service refuses it. None are in force if
+            not given.
+        state: where jobs and tags are kept beyond the endpoint's end, and come back from. Nowhere if not given.
     """
 
     def __init__(
@@ -87,18 +81,25 @@ class SageMakerApi:
         images: Sequence[Mapping[str, Any]] = (),
         *,
         stop_grace_seconds: float = STOP_GRACE_SECONDS,
+        quotas: Quotas | None = None,
+        state: State | None = None,
     ) -> None:
-        self._arn_prefix = f"arn:aws:sagemaker:{region}:{account_id}"
         self._work_dir = work_dir
         self._images = tuple(images)
+        self._quotas = quotas
+        self._state = state
         self._lock = threading.RLock()
-        self._jobs: dict[str, _TuningJob] = {}
+        self._jobs: dict[str, TuningJob] = {}
         # The training jobs of a deleted tuning job stay.
-        self._deleted: list[_TuningJob] = []
+        self._deleted: list[TuningJob] = []
+        self._single: dict[str, SingleTrainingJob] = {}
         self._tags: dict[str, dict[str, str]] = {}
+        self._deleted_training_jobs: set[str] = set()
         self._closed = False
-        self._model: ServiceModel | None = None
+        self._shapes = RequestShapes()
         self._clock = SystemClock()
+        self._arn_prefix = f"arn:aws:sagemaker:{region}:{account_id}"
+        self._describer = Describer(self._arn_prefix, self._program_of, self._clock)
         self._site = Site(
             s3=S3(endpoint_url, region),
             processes=Processes(),
@@ -107,7 +108,19 @@ class SageMakerApi:
             clock=self._clock,
             program=self._program,
             stop_grace_seconds=stop_grace_seconds,
+            account_id=account_id,
+            cores=Cores(),
         )
+        if state is not None:
+            self._take_over(state)
+
+    def answers(self, operation: str, body: Mapping[str, Any]) -> bool:
+        """Tell whether a request is for this API; other resources' requests of the same operation are not."""
+        if operation in _TAG_OPERATIONS:
+            return _kind(body.get("ResourceArn")) in ("hyper-parameter-tuning-job", "training-job")
+        if operation == "Search":
+            return body.get("Resource") in RESOURCES
+        return operation in OPERATIONS
 
     def handle(self, operation: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Answer one operation of ``OPERATIONS``.
@@ -115,20 +128,19 @@ class SageMakerApi:
         Raises:
             ApiError: the request is refused.
         """
-        self._validate(operation, body)
+        self._shapes.check(operation, body)
         return _HANDLERS[operation](self, body)
 
     def close(self) -> None:
         """Stop everything that runs; no process is left."""
         with self._lock:
             self._closed = True
-            jobs = list(self._jobs.values())
-        for job in jobs:
-            job.tuner.stop()
-            job.backend.close()
+            running: list[TuningJob | SingleTrainingJob] = [*self._jobs.values(), *self._single.values()]
+        for job in running:
+            job.close()
         self._site.processes.close()
-        for job in jobs:
-            job.thread.join(_END_SECONDS)
+        for job in running:
+            job.join(_END_SECONDS)
 
     # Tuning jobs
 
@@ -138,96 +150,72 @@ class SageMakerApi:
         try:
             plan = read_plan(body)
             for definition in plan.definitions:
-                self._check_trainable(definition)
+                self._check_trainable(definition, definition.name or "TrainingJobDefinition")
         except ValueError as error:
             raise ApiError("ValidationException", str(error)) from None
+        _check_rules(body)
+        parents = self._parents(plan)
         seed = secrets.randbits(_SEED_BITS) if plan.random_seed is None else plan.random_seed
-        searchers = plan.searchers(seed)
+        searchers = plan.searchers(seed, experience(plan, parents))
+        arn = self._describer.tuning_arn(name)
         with self._lock:
-            if self._closed:
-                raise ApiError("ServiceUnavailable", "the local endpoint is closing", 503)
-            if name in self._jobs:
+            self._refuse_when_closed()
+            # Names are unique without regard to case.
+            if name.lower() in map(str.lower, self._jobs):
                 raise ApiError(
                     "ResourceInUse",
-                    f"a tuning job with the name {name} already exists ({self._jobs[name].arn}); names are unique "
-                    "within an account and region, choose a different name",
+                    f"a tuning job with the name {name} already exists ({arn}); names are unique within an account and "
+                    "region, choose a different name",
                 )
-            job = self._jobs[name] = self._make(plan, searchers, body)
-            self._tags[job.arn] = {tag["Key"]: tag["Value"] for tag in body.get("Tags", ())}
-        job.thread.start()
-        return {"HyperParameterTuningJobArn": job.arn}
+            if self._quotas is not None:
+                check_limits(body, self._running_requests(), self._quotas, training_jobs=self._running_training_jobs())
+            job = self._make(plan, searchers, autotuned(body), parents)
+            self._jobs[name] = job
+            self._set_tags(arn, {tag["Key"]: tag["Value"] for tag in body.get("Tags", ())})
+        job.start()
+        return {"HyperParameterTuningJobArn": arn}
 
     def describe_tuning_job(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """DescribeHyperParameterTuningJob."""
-        job = self._tuning_job(body)
-        tuner = job.tuner
-        answer: dict[str, Any] = {
-            "HyperParameterTuningJobConfig": job.request["HyperParameterTuningJobConfig"],
-        }
-        described = [self._described(definition) for definition in tuner.plan.definitions]
-        if "TrainingJobDefinition" in job.request:
-            answer["TrainingJobDefinition"] = described[0]
-        else:
-            answer["TrainingJobDefinitions"] = described
-        with tuner.lock:
-            answer |= self._tuning_facts(job)
-            if tuner.best is not None:
-                answer["BestTrainingJob"] = self._job_summary(tuner, tuner.best)
-            if tuner.failure_reason:
-                answer["FailureReason"] = tuner.failure_reason
-            answer["TuningJobCompletionDetails"] = {"NumberOfTrainingJobsObjectiveNotImproving": tuner.not_improving}
-            answer["ConsumedResources"] = {"RuntimeInSeconds": self._seconds(tuner.created_at, tuner.ended_at)}
-        return answer
+        return self._tuning_job(body).description()
 
     def list_tuning_jobs(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """ListHyperParameterTuningJobs."""
         with self._lock:
             jobs = list(self._jobs.values())
-        summaries = []
-        for job in jobs:
-            config = job.request["HyperParameterTuningJobConfig"]
-            with job.tuner.lock:
-                summaries.append(
-                    self._tuning_facts(job)
-                    | {"Strategy": config["Strategy"], "ResourceLimits": config["ResourceLimits"]}
-                )
-        chosen = _filter(summaries, body, name="HyperParameterTuningJobName", status="HyperParameterTuningJobStatus")
-        fields = {
-            "Name": "HyperParameterTuningJobName",
-            "Status": "HyperParameterTuningJobStatus",
-            "CreationTime": "CreationTime",
-        }
-        ordered = _sort(chosen, body, fields, default="Name")
-        return _page("HyperParameterTuningJobSummaries", ordered, body)
+        summaries = [tuning_summary(job.description()) for job in jobs]
+        found = chosen(summaries, body, name="HyperParameterTuningJobName", status="HyperParameterTuningJobStatus")
+        return page("HyperParameterTuningJobSummaries", ordered(found, body, _TUNING_NAMES, by="Name"), body)
 
     def list_jobs_of_tuning_job(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """ListTrainingJobsForHyperParameterTuningJob."""
-        tuner = self._tuning_job(body).tuner
-        with tuner.lock:
-            summaries = [self._job_summary(tuner, job) for job in tuner.jobs.values()]
-        chosen = _filter(summaries, body, name="TrainingJobName", status="TrainingJobStatus")
+        summaries = [record.summary for record in self._tuning_job(body).training_jobs() if record.summary is not None]
+        found = chosen(
+            [one for one in summaries if one["TrainingJobName"] not in self._deleted_training_jobs],
+            body,
+            name="TrainingJobName",
+            status="TrainingJobStatus",
+        )
         if body.get("SortBy") == "FinalObjectiveMetricValue":
-            chosen = [one for one in chosen if "FinalHyperParameterTuningJobObjectiveMetric" in one]
-            chosen.sort(
+            # Training jobs without a value are left out, as the service documents.
+            found = [one for one in found if "FinalHyperParameterTuningJobObjectiveMetric" in one]
+            found.sort(
                 key=lambda one: one["FinalHyperParameterTuningJobObjectiveMetric"]["Value"],
                 reverse=body.get("SortOrder") == "Descending",
             )
         else:
-            fields = {"Name": "TrainingJobName", "Status": "TrainingJobStatus", "CreationTime": "CreationTime"}
-            chosen = _sort(chosen, body, fields, default="Name")
-        return _page("TrainingJobSummaries", chosen, body)
+            found = ordered(found, body, _TRAINING_NAMES, by="Name")
+        return page("TrainingJobSummaries", found, body)
 
     def stop_tuning_job(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """StopHyperParameterTuningJob."""
-        tuner = self._tuning_job(body).tuner
-        with tuner.lock:
-            if tuner.ended_at is not None:
-                raise ApiError(
-                    "ValidationException",
-                    "The request was rejected because the hyperparameter tuning job is in status "
-                    f"{tuner.status.value}.",
-                )
-            tuner.stop()
+        job = self._tuning_job(body)
+        if not job.stop():
+            status = job.description()["HyperParameterTuningJobStatus"]
+            raise ApiError(
+                "ValidationException",
+                f"The request was rejected because the hyperparameter tuning job is in status {status}.",
+            )
         return {}
 
     def delete_tuning_job(self, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -237,271 +225,289 @@ class SageMakerApi:
             job = self._jobs.get(name)
             if job is None:
                 return {}
-            if not job.tuner.finished.is_set():
+            if not job.ended:
+                status = job.description()["HyperParameterTuningJobStatus"]
                 raise ApiError(
                     "ValidationException",
-                    f"tuning job {name} must have ended before it is deleted, its status is "
-                    f"{job.tuner.status.value}; stop it first",
+                    f"tuning job {name} must have ended before it is deleted, its status is {status}; stop it first",
                 )
+            job.join(_END_SECONDS)
+            # What a training job has of its tuning job's tags it keeps.
+            for record in job.training_jobs():
+                self._tags_of(record.description["TrainingJobArn"])
             self._deleted.append(self._jobs.pop(name))
-            self._tags.pop(job.arn, None)
+            self._set_tags(self._describer.tuning_arn(name), None)
+            if self._state is not None:
+                self._state.delete_tuning_job(self._describer.tuning_arn(name))
         return {}
 
     # Training jobs
 
+    def create_training_job(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """CreateTrainingJob."""
+        name = body["TrainingJobName"]
+        for field in ("AlgorithmSpecification", "StoppingCondition"):
+            if field not in body:
+                raise ApiError("ValidationException", f"{field} must be given on the local endpoint, got none")
+        definition = single_definition(body)
+        try:
+            self._check_trainable(definition, "the training job")
+        except ValueError as error:
+            raise ApiError("ValidationException", str(error)) from None
+        with self._lock:
+            self._refuse_when_closed()
+            if self._find_training_job(name) is not None:
+                raise ApiError(
+                    "ResourceInUse",
+                    f"Job name must be unique within an AWS account and region, and a job with this name already "
+                    f"exists ({self._describer.training_arn(name)})",
+                )
+            if self._quotas is not None:
+                check_training_job_limits(
+                    body, self._running_requests(), self._quotas, training_jobs=self._running_training_jobs()
+                )
+            folder = self._folder(name)
+            self._preload([definition])
+            job = LiveTrainingJob(
+                body,
+                lambda: LocalBackend(self._site, folder=folder, parallel=1),
+                self._clock,
+                self._describer,
+                self._state,
+            )
+            self._single[name] = job
+            arn = self._describer.training_arn(name)
+            self._set_tags(arn, {tag["Key"]: tag["Value"] for tag in body.get("Tags", ())})
+        job.start()
+        return {"TrainingJobArn": arn}
+
     def describe_training_job(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """DescribeTrainingJob."""
-        owner, job = self._training_job(body["TrainingJobName"])
-        definition = job.definition
-        request = definition.request
-        with owner.tuner.lock:
-            answer = {
-                **{
-                    name: value
-                    for name, value in self._described(definition).items()
-                    if name not in (*_OBJECTIVE_FIELDS, *_TUNER_ONLY)
-                },
-                "TrainingJobName": job.name,
-                "TrainingJobArn": self._training_arn(job),
-                "TuningJobArn": owner.arn,
-                "ModelArtifacts": {"S3ModelArtifacts": model_artifacts(job.name, request)},
-                "TrainingJobStatus": job.status.value,
-                "SecondaryStatus": job.phase.value,
-                "HyperParameters": dict(job.hyperparameters),
-                "CreationTime": job.created_at,
-                "LastModifiedTime": job.modified_at,
-                "SecondaryStatusTransitions": [
-                    {
-                        "Status": transition.phase.value,
-                        "StartTime": transition.started_at,
-                        **({} if transition.ended_at is None else {"EndTime": transition.ended_at}),
-                    }
-                    for transition in job.transitions
-                ],
-                "ProfilingStatus": "Disabled",
-            }
-            if "ResourceConfig" not in answer:
-                answer["ResourceConfig"] = _resources(request)
-            if job.started_at is not None:
-                answer["TrainingStartTime"] = job.started_at
-                seconds = self._seconds(job.started_at, job.ended_at)
-                answer |= {"TrainingTimeInSeconds": max(1, seconds), "BillableTimeInSeconds": max(1, seconds)}
-            if job.ended_at is not None:
-                answer["TrainingEndTime"] = job.ended_at
-            if job.failure_reason:
-                answer["FailureReason"] = job.failure_reason
-            if job.metrics and job.ended_at is not None:
-                answer["FinalMetricDataList"] = [
-                    {"MetricName": name, "Value": value, "Timestamp": job.ended_at}
-                    for name, value in job.metrics.items()
-                ]
-        return answer
+        return self._training_job(body["TrainingJobName"]).description
 
     def list_training_jobs(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """ListTrainingJobs: those of all tuning jobs, deleted ones included."""
-        summaries = []
-        for owner in self._owners():
-            with owner.tuner.lock:
-                for job in owner.tuner.jobs.values():
-                    summaries.append(
-                        {
-                            "TrainingJobName": job.name,
-                            "TrainingJobArn": self._training_arn(job),
-                            "CreationTime": job.created_at,
-                            "LastModifiedTime": job.modified_at,
-                            "TrainingJobStatus": job.status.value,
-                            "SecondaryStatus": job.phase.value,
-                            **({} if job.ended_at is None else {"TrainingEndTime": job.ended_at}),
-                        }
-                    )
-        chosen = _filter(summaries, body, name="TrainingJobName", status="TrainingJobStatus")
-        fields = {"Name": "TrainingJobName", "Status": "TrainingJobStatus", "CreationTime": "CreationTime"}
-        return _page("TrainingJobSummaries", _sort(chosen, body, fields, default="CreationTime"), body)
+        """ListTrainingJobs: those of all tuning jobs, deleted ones included, and those of none."""
+        summaries = [training_summary(record.description) for record in self._all_training_jobs()]
+        found = chosen(summaries, body, name="TrainingJobName", status="TrainingJobStatus")
+        if "WarmPoolStatusEquals" in body or "TrainingPlanArnEquals" in body:
+            found = []  # Nothing here has a warm pool or a training plan.
+        return page("TrainingJobSummaries", ordered(found, body, _TRAINING_NAMES, by="CreationTime"), body)
 
     def stop_training_job(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """StopTrainingJob."""
-        owner, job = self._training_job(body["TrainingJobName"])
-        with owner.tuner.lock:
-            if job.ended:
-                raise ApiError(
-                    "ValidationException",
-                    f"The request was rejected because the training job is in status {job.status.value}.",
-                )
-            owner.tuner.stop_training_job(job.name)
+        name = body["TrainingJobName"]
+        record = self._training_job(name)
+        with self._lock:
+            single = self._single.get(name)
+        owner = None if single is not None else self._owner_of(name)
+        stopped = single.stop() if single is not None else owner is not None and owner.stop_training_job(name)
+        if not stopped:
+            raise ApiError(
+                "ValidationException",
+                "The request was rejected because the training job is in status "
+                f"{record.description['TrainingJobStatus']}.",
+            )
         return {}
+
+    def delete_training_job(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """DeleteTrainingJob."""
+        name = body["TrainingJobName"]
+        record = self._training_job(name)
+        if not record.ended:
+            raise ApiError(
+                "ResourceInUse",
+                f"training job {name} must have ended before it is deleted, its status is "
+                f"{record.description['TrainingJobStatus']}; stop it first",
+            )
+        with self._lock:
+            if self._single.pop(name, None) is None:
+                self._deleted_training_jobs.add(name)
+            self._set_tags(self._describer.training_arn(name), None)
+            if self._state is not None:
+                self._state.delete_training_job(name)
+        return {}
+
+    def search(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Search, over training jobs or tuning jobs."""
+        if body["Resource"] == "TrainingJob":
+            found = [record.description for record in self._all_training_jobs()]
+            hidden: tuple[str, ...] = ("ProfilingStatus",)
+        else:
+            with self._lock:
+                found = [job.description() for job in self._jobs.values()]
+            hidden = ("Autotune",)
+        arns = {"TrainingJob": "TrainingJobArn", "HyperParameterTuningJob": "HyperParameterTuningJobArn"}
+        with self._lock:
+            documents = [
+                {name: value for name, value in one.items() if name not in hidden}
+                | {"Tags": _tag_list(self._tags_of(one[arns[body["Resource"]]]))}
+                for one in found
+            ]
+        return search(documents, body)
 
     # Tags
 
     def add_tags(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """AddTags."""
         with self._lock:
-            tags = self._tags_of(body["ResourceArn"])
-            tags |= {tag["Key"]: tag["Value"] for tag in body["Tags"]}
+            arn = body["ResourceArn"]
+            tags = {**self._tags_of(arn), **{tag["Key"]: tag["Value"] for tag in body["Tags"]}}
+            if len(tags) > _TAGS_PAGE:
+                raise ApiError("ResourceLimitExceeded", f"a resource has at most {_TAGS_PAGE} tags, got {len(tags)}")
+            self._set_tags(arn, tags)
             return {"Tags": _tag_list(tags)}
 
     def list_tags(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """ListTags."""
         with self._lock:
             tags = _tag_list(self._tags_of(body["ResourceArn"]))
-        return _page("Tags", tags, {"MaxResults": 50, **body})
+        return page("Tags", tags, body, size=_TAGS_PAGE)
 
     def delete_tags(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """DeleteTags."""
         with self._lock:
-            tags = self._tags_of(body["ResourceArn"])
-            for key in body["TagKeys"]:
-                tags.pop(key, None)
+            arn = body["ResourceArn"]
+            self._set_tags(arn, {key: value for key, value in self._tags_of(arn).items() if key not in body["TagKeys"]})
         return {}
-
-    # Parts of answers
-
-    def _tuning_facts(self, job: _TuningJob) -> dict[str, Any]:
-        tuner = job.tuner
-        statuses = [one.status.value for one in tuner.jobs.values()]
-        objectives = [one.objective_status for one in tuner.jobs.values()]
-        facts: dict[str, Any] = {
-            "HyperParameterTuningJobName": job.name,
-            "HyperParameterTuningJobArn": job.arn,
-            "HyperParameterTuningJobStatus": tuner.status.value,
-            "CreationTime": tuner.created_at,
-            "LastModifiedTime": tuner.modified_at,
-            "TrainingJobStatusCounters": {
-                "Completed": statuses.count("Completed"),
-                "InProgress": statuses.count("InProgress") + statuses.count("Stopping"),
-                "RetryableError": 0,
-                "NonRetryableError": statuses.count("Failed"),
-                "Stopped": statuses.count("Stopped"),
-            },
-            "ObjectiveStatusCounters": {
-                "Succeeded": objectives.count(ObjectiveStatus.SUCCEEDED),
-                "Pending": objectives.count(ObjectiveStatus.PENDING),
-                "Failed": objectives.count(ObjectiveStatus.FAILED),
-            },
-        }
-        if tuner.ended_at is not None:
-            facts["HyperParameterTuningEndTime"] = tuner.ended_at
-        return facts
-
-    def _job_summary(self, tuner: Tuner, job: TrainingJob) -> dict[str, Any]:
-        definition = job.definition
-        summary: dict[str, Any] = {
-            "TrainingJobName": job.name,
-            "TrainingJobArn": self._training_arn(job),
-            "TuningJobName": tuner.plan.name,
-            "CreationTime": job.created_at,
-            "TrainingJobStatus": job.status.value,
-            "TunedHyperParameters": dict(job.suggestion.values),
-            "ObjectiveStatus": job.objective_status.value,
-        }
-        if definition.name is not None:
-            summary["TrainingJobDefinitionName"] = definition.name
-        if job.started_at is not None:
-            summary["TrainingStartTime"] = job.started_at
-        if job.ended_at is not None:
-            summary["TrainingEndTime"] = job.ended_at
-        if job.failure_reason:
-            summary["FailureReason"] = job.failure_reason
-        elif job.status == "Completed" and job.objective_status is ObjectiveStatus.FAILED:
-            summary["FailureReason"] = (
-                f"the objective metric {definition.metric_name} was not found: no line of the training output gives "
-                "it a number by the regular expression of its metric definition"
-            )
-        if job.objective_status is ObjectiveStatus.SUCCEEDED:
-            summary["FinalHyperParameterTuningJobObjectiveMetric"] = {
-                "Type": "Maximize" if definition.maximize else "Minimize",
-                "MetricName": definition.metric_name,
-                "Value": job.objective,
-            }
-        return summary
-
-    def _described(self, definition: Definition) -> dict[str, Any]:
-        """Give a definition as the service describes it: with its own additions."""
-        request = definition.request
-        algorithm = request["AlgorithmSpecification"]
-        metrics = metric_definitions(request, self._program(algorithm["TrainingImage"]))
-        objective = [
-            {"Name": OBJECTIVE_METRIC, "Regex": metric.regex}
-            for metric in metrics
-            if metric.name == definition.metric_name
-        ]
-        return {
-            "EnableNetworkIsolation": False,
-            "EnableInterContainerTrafficEncryption": False,
-            "EnableManagedSpotTraining": False,
-            **request,
-            "StaticHyperParameters": {
-                **request.get("StaticHyperParameters", {}),
-                "_tuning_objective_metric": definition.metric_name,
-            },
-            "AlgorithmSpecification": {
-                **algorithm,
-                "MetricDefinitions": [
-                    *({"Name": metric.name, "Regex": metric.regex} for metric in metrics),
-                    *objective,
-                ],
-            },
-        }
-
-    def _training_arn(self, job: TrainingJob) -> str:
-        return f"{self._arn_prefix}:training-job/{job.name}"
-
-    def _seconds(self, start: datetime, end: datetime | None) -> int:
-        return int(((end or self._clock.now()) - start).total_seconds())
 
     # Finding and making
 
-    def _make(self, plan: Plan, searchers: Sequence[Searcher], body: Mapping[str, Any]) -> _TuningJob:
+    def _take_over(self, state: State) -> None:
+        """Have what an earlier run of the endpoint has left."""
+        kept = state.load(self._clock.now())
+        for tuning_job in kept.tuning_jobs:
+            job = KeptTuningJob(tuning_job.request, tuning_job.description, tuning_job.training_jobs)
+            if tuning_job.deleted:
+                self._deleted.append(job)
+            else:
+                self._jobs[tuning_job.description["HyperParameterTuningJobName"]] = job
+        self._single |= {record.name: KeptTrainingJob(record) for record in kept.training_jobs}
+        self._tags = {arn: dict(tags) for arn, tags in kept.tags.items()}
+
+    def _parents(self, plan: Plan) -> list[Parent]:
+        """Read a warm start's parents.
+
+        Raises:
+            ApiError: one is not there, or may not be a parent of this tuning job.
+        """
+        names = () if plan.warm_start is None else plan.warm_start.parents
+        jobs = [self._tuning_job({"HyperParameterTuningJobName": name}) for name in names]
+        parents = [
+            read_parent(job.description(), ((one.description, one.summary or {}) for one in job.training_jobs()))
+            for job in jobs
+        ]
+        try:
+            check_parents(plan, parents)
+        except ValueError as error:
+            raise ApiError("ValidationException", str(error)) from None
+        return parents
+
+    def _make(
+        self, plan: Plan, searchers: Sequence[Searcher], body: Mapping[str, Any], parents: Sequence[Parent]
+    ) -> LiveTuningJob:
+        folder = self._folder(plan.name)
+        self._preload(plan.definitions)
+
+        def make_tuner(before_wait: Callable[[], None]) -> tuple[Tuner, LocalBackend]:
+            backend = LocalBackend(
+                self._site, folder=folder, parallel=plan.max_parallel_training_jobs, before_wait=before_wait
+            )
+            return Tuner(plan, searchers=searchers, backend=backend, clock=self._clock), backend
+
+        return LiveTuningJob(body, make_tuner, self._describer, self._state, parents)
+
+    def _folder(self, name: str) -> Path:
         # A name may come back after a deletion; its folder must not.
-        folder = self._work_dir / f"{plan.name}-{secrets.token_hex(4)}"
+        folder = self._work_dir / f"{name}-{secrets.token_hex(4)}"
         folder.mkdir(parents=True)
-        modules = {self._program(_image(definition)).module for definition in plan.definitions}
+        return folder
+
+    def _preload(self, definitions: Sequence[Definition]) -> None:
+        modules = {self._program_of(definition.request).module for definition in definitions}
         for module in sorted(module for module in modules if module is not None):
             self._site.processes.preload(module)
-        backend = LocalBackend(self._site, folder=folder, parallel=plan.max_parallel_training_jobs)
-        tuner = Tuner(plan, searchers=searchers, backend=backend, clock=self._clock)
-        arn = f"{self._arn_prefix}:hyper-parameter-tuning-job/{plan.name}"
-        return _TuningJob(arn, body, tuner, backend)
 
-    def _tuning_job(self, body: Mapping[str, Any]) -> _TuningJob:
+    def _refuse_when_closed(self) -> None:
+        if self._closed:
+            raise ApiError("ServiceUnavailable", "the local endpoint is closing", 503)
+
+    def _tuning_job(self, body: Mapping[str, Any]) -> TuningJob:
         name = body["HyperParameterTuningJobName"]
         with self._lock:
             if (job := self._jobs.get(name)) is None:
                 raise ApiError("ResourceNotFound", f"there is no hyperparameter tuning job {name}")
             return job
 
-    def _owners(self) -> list[_TuningJob]:
+    def _owners(self) -> list[TuningJob]:
         with self._lock:
             return [*self._jobs.values(), *self._deleted]
 
-    def _training_job(self, name: str) -> tuple[_TuningJob, TrainingJob]:
-        for owner in self._owners():
-            with owner.tuner.lock:
-                if (job := owner.tuner.jobs.get(name)) is not None:
-                    return owner, job
-        raise ApiError("ResourceNotFound", f"there is no training job {name}")
+    def _owner_of(self, name: str) -> TuningJob | None:
+        return next((owner for owner in self._owners() if owner.training_job(name) is not None), None)
+
+    def _find_training_job(self, name: str) -> TrainingRecord | None:
+        with self._lock:
+            if (single := self._single.get(name)) is not None:
+                return single.record()
+            if name in self._deleted_training_jobs:
+                return None
+        owner = self._owner_of(name)
+        return None if owner is None else owner.training_job(name)
+
+    def _training_job(self, name: str) -> TrainingRecord:
+        if (record := self._find_training_job(name)) is None:
+            raise ApiError("ResourceNotFound", f"there is no training job {name}")
+        return record
+
+    def _all_training_jobs(self) -> list[TrainingRecord]:
+        with self._lock:
+            single = list(self._single.values())
+        records = [record for owner in self._owners() for record in owner.training_jobs()]
+        records += [job.record() for job in single]
+        return [record for record in records if record.name not in self._deleted_training_jobs]
+
+    def _running_requests(self) -> list[Mapping[str, Any]]:
+        return [job.request for job in self._jobs.values() if not job.ended]
+
+    def _running_training_jobs(self) -> list[dict[str, Any]]:
+        records = [job.record() for job in self._single.values()]
+        return [record.description for record in records if not record.ended]
 
     def _tags_of(self, arn: str) -> dict[str, str]:
         if arn in self._tags:
             return self._tags[arn]
-        prefix = f"{self._arn_prefix}:training-job/"
-        if not arn.startswith(prefix):
+        training_jobs = self._describer.training_arn("")
+        if not arn.startswith(training_jobs):
             raise ApiError("ResourceNotFound", f"there is no tuning or training job {arn}")
-        owner, _ = self._training_job(arn.removeprefix(prefix))
+        name = arn.removeprefix(training_jobs)
+        self._training_job(name)
+        owner = self._owner_of(name)
         # A training job has the tags of its tuning job from its start.
-        self._tags[arn] = {tag["Key"]: tag["Value"] for tag in owner.request.get("Tags", ())}
+        self._set_tags(arn, {tag["Key"]: tag["Value"] for tag in owner.request.get("Tags", ())} if owner else {})
         return self._tags[arn]
 
-    def _program(self, image: str) -> LocalProgram:
-        return local_program(image, self._images)
+    def _set_tags(self, arn: str, tags: dict[str, str] | None) -> None:
+        if tags is None:
+            self._tags.pop(arn, None)
+        else:
+            self._tags[arn] = tags
+        if self._state is not None:
+            self._state.save_tags(arn, tags)
 
-    def _check_trainable(self, definition: Definition) -> None:
+    def _program(self, image: str, hyperparameters: Mapping[str, str]) -> LocalProgram:
+        return local_program(image, self._images, hyperparameters)
+
+    def _program_of(self, definition: Mapping[str, Any]) -> LocalProgram:
+        image = definition["AlgorithmSpecification"]["TrainingImage"]
+        return self._program(image, definition.get("StaticHyperParameters", {}))
+
+    def _check_trainable(self, definition: Definition, label: str) -> None:
         """Refuse what the local endpoint cannot train.
 
         Raises:
             ValueError: with the reason.
         """
         request = definition.request
-        label = definition.name or "TrainingJobDefinition"
         algorithm = request["AlgorithmSpecification"]
         if "TrainingImage" not in algorithm:
             raise ValueError(
@@ -509,7 +515,7 @@ class SageMakerApi:
                 "run algorithm resources (AlgorithmName)"
             )
         try:
-            program = self._program(algorithm["TrainingImage"])
+            program = self._program_of(request)
         except LookupError as error:
             raise ValueError(str(error.args[0])) from None
         metrics = metric_definitions(request, program)
@@ -522,7 +528,7 @@ class SageMakerApi:
                     f"{metric.regex!r}: {error}"
                 ) from None
         names = [metric.name for metric in metrics]
-        if definition.metric_name not in names:
+        if definition.metric_name and definition.metric_name not in names:
             raise ValueError(
                 f"the objective metric {definition.metric_name!r} of {label} must be one of its metrics, which are "
                 f"{', '.join(names) or 'none'}; define it in AlgorithmSpecification.MetricDefinitions"
@@ -530,37 +536,20 @@ class SageMakerApi:
         for channel in request.get("InputDataConfig", ()):
             mode = channel.get("InputMode", algorithm["TrainingInputMode"])
             source = channel["DataSource"].get("S3DataSource")
-            if source is None or source["S3DataType"] not in ("S3Prefix", "ManifestFile") or mode == "Pipe":
+            if source is None:
                 raise ValueError(
-                    f"channel {channel['ChannelName']!r} of {label} must be read from S3 by S3Prefix or ManifestFile "
-                    "in File or FastFile mode on the local endpoint"
+                    f"channel {channel['ChannelName']!r} of {label} must be read from S3 on the local endpoint"
                 )
-
-    # Validation
-
-    def _validate(self, operation: str, body: Mapping[str, Any]) -> None:
-        from botocore.validate import ParamValidator
-
-        shape = self._service_model().operation_model(operation).input_shape
-        if shape is None:
-            return
-        report = ParamValidator().validate(body, shape)
-        if report.has_errors():
-            raise ApiError("ValidationException", f"{operation}: {report.generate_report()}")
-        if violations := list(_violations(body, shape, "")):
-            raise ApiError(
-                "ValidationException",
-                f"{len(violations)} validation error{'s' if len(violations) > 1 else ''} detected: "
-                + "; ".join(violations),
-            )
-
-    def _service_model(self) -> ServiceModel:
-        with self._lock:
-            if self._model is None:
-                import botocore.session
-
-                self._model = botocore.session.get_session().get_service_model("sagemaker")
-            return self._model
+            if source["S3DataType"] == "AugmentedManifestFile" and mode != "Pipe":
+                raise ValueError(
+                    f"channel {channel['ChannelName']!r} of {label} must have the InputMode Pipe for an "
+                    f"AugmentedManifestFile, got {mode}"
+                )
+            if source["S3DataType"] not in ("S3Prefix", "ManifestFile", "AugmentedManifestFile"):
+                raise ValueError(
+                    f"the S3DataType of channel {channel['ChannelName']!r} of {label} must be S3Prefix, ManifestFile "
+                    f"or AugmentedManifestFile on the local endpoint, got {source['S3DataType']}"
+                )
 
 
 _HANDLERS: dict[str, Callable[[SageMakerApi, Mapping[str, Any]], dict[str, Any]]] = {
@@ -570,126 +559,42 @@ _HANDLERS: dict[str, Callable[[SageMakerApi, Mapping[str, Any]], dict[str, Any]]
     "ListTrainingJobsForHyperParameterTuningJob": SageMakerApi.list_jobs_of_tuning_job,
     "StopHyperParameterTuningJob": SageMakerApi.stop_tuning_job,
     "DeleteHyperParameterTuningJob": SageMakerApi.delete_tuning_job,
+    "CreateTrainingJob": SageMakerApi.create_training_job,
     "DescribeTrainingJob": SageMakerApi.describe_training_job,
     "ListTrainingJobs": SageMakerApi.list_training_jobs,
     "StopTrainingJob": SageMakerApi.stop_training_job,
+    "DeleteTrainingJob": SageMakerApi.delete_training_job,
+    "Search": SageMakerApi.search,
     "AddTags": SageMakerApi.add_tags,
     "ListTags": SageMakerApi.list_tags,
     "DeleteTags": SageMakerApi.delete_tags,
 }
 
 OPERATIONS: frozenset[str] = frozenset(_HANDLERS)
-"""The operations that ``SageMakerApi.handle`` answers."""
+"""The operations that ``SageMakerApi.handle`` answers, those of them that ``answers`` leaves to others excepted."""
 
 
-def _image(definition: Definition) -> str:
-    image: str = definition.request["AlgorithmSpecification"]["TrainingImage"]
-    return image
+def _check_rules(body: Mapping[str, Any]) -> None:
+    """Refuse what the library's rules know that the service refuses.
+
+    Raises:
+        ApiError: a ValidationException with every finding.
+    """
+    from ..rules import Severity, check
+
+    errors = [finding for finding in check(dict(body)) if finding.severity is Severity.ERROR]
+    if errors:
+        raise ApiError(
+            "ValidationException",
+            f"{len(errors)} validation error{'s' if len(errors) > 1 else ''} detected: "
+            + "; ".join(f"{finding.path}: {finding.message}" for finding in errors),
+        )
 
 
-def _resources(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the resources of a definition in the form that a training job has."""
-    config = request.get("HyperParameterTuningResourceConfig", {})
-    first = next(iter(config.get("InstanceConfigs", ())), config)
-    fields = ("InstanceType", "InstanceCount", "VolumeSizeInGB")
-    return {name: first[name] for name in fields if name in first}
+def _kind(arn: Any) -> str:
+    """Give the kind of resource that an ARN of SageMaker names."""
+    return str(arn).rpartition(":")[2].partition("/")[0]
 
 
 def _tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in tags.items()]
-
-
-def _filter(
-    summaries: Iterable[dict[str, Any]], body: Mapping[str, Any], *, name: str, status: str
-) -> list[dict[str, Any]]:
-    def chosen(one: Mapping[str, Any]) -> bool:
-        return (
-            body.get("NameContains", "") in one[name]
-            and body.get("StatusEquals", one[status]) == one[status]
-            and all(
-                one[time] > _moment(body[f"{time}After"])
-                for time in ("CreationTime", "LastModifiedTime")
-                if f"{time}After" in body
-            )
-            and all(
-                one[time] < _moment(body[f"{time}Before"])
-                for time in ("CreationTime", "LastModifiedTime")
-                if f"{time}Before" in body
-            )
-        )
-
-    return [one for one in summaries if chosen(one)]
-
-
-def _moment(value: Any) -> datetime:
-    from botocore.utils import parse_timestamp
-
-    moment: datetime = value if isinstance(value, datetime) else parse_timestamp(value)
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-
-
-def _sort(
-    summaries: list[dict[str, Any]], body: Mapping[str, Any], fields: Mapping[str, str], *, default: str
-) -> list[dict[str, Any]]:
-    field = fields[body.get("SortBy", default)]
-    return sorted(summaries, key=lambda one: one[field], reverse=body.get("SortOrder") == "Descending")
-
-
-def _page(member: str, items: Sequence[Any], body: Mapping[str, Any]) -> dict[str, Any]:
-    size = body.get("MaxResults", _PAGE)
-    start = 0
-    if token := body.get("NextToken"):
-        try:
-            start = int(base64.urlsafe_b64decode(token))
-        except (binascii.Error, ValueError):
-            raise ApiError(
-                "ValidationException", f"NextToken must be one that this operation gave, got {token!r}"
-            ) from None
-    answer: dict[str, Any] = {member: list(items[start : start + size])}
-    if start + size < len(items):
-        answer["NextToken"] = base64.urlsafe_b64encode(str(start + size).encode()).decode()
-    return answer
-
-
-def _violations(value: Any, shape: Shape, path: str) -> Iterable[str]:
-    """Tell what the service's model forbids and botocore's own validator lets through."""
-    match shape.type_name:
-        case "structure":
-            for name, member in shape.members.items():
-                if value.get(name) is not None:
-                    yield from _violations(value[name], member, f"{path}.{name}".lstrip("."))
-        case "list":
-            yield from _size_violations(len(value), shape, path, "length")
-            for index, item in enumerate(value):
-                yield from _violations(item, shape.member, f"{path}[{index}]")
-        case "map":
-            yield from _size_violations(len(value), shape, path, "size")
-            for key, item in value.items():
-                yield from _violations(key, shape.key, f"{path} (key {key!r})")
-                yield from _violations(item, shape.value, f"{path}.{key}")
-        case "string":
-            yield from _size_violations(len(value), shape, path, "length")
-            allowed = shape.metadata.get("enum")
-            if allowed and value not in allowed:
-                known = ", ".join(allowed[:12]) + (", ..." if len(allowed) > 12 else "")
-                yield f"value {value!r} at {path!r} must be one of {known}"
-            pattern = shape.metadata.get("pattern")
-            if pattern and not _matches(pattern, value):
-                yield f"value {value!r} at {path!r} must match the pattern {pattern}"
-        case "integer" | "long" | "float" | "double":
-            yield from _size_violations(value, shape, path, "value")
-
-
-def _size_violations(size: float, shape: Shape, path: str, what: str) -> Iterable[str]:
-    low, high = shape.metadata.get("min"), shape.metadata.get("max")
-    if low is not None and size < low:
-        yield f"{what} {size} at {path!r} must be >= {low}"
-    if high is not None and size > high:
-        yield f"{what} {size} at {path!r} must be <= {high}"
-
-
-def _matches(pattern: str, value: str) -> bool:
-    try:
-        return re.fullmatch(pattern, value) is not None
-    except re.error:  # One of Java's own character classes.
-        return True

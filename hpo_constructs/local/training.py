@@ -15,6 +15,7 @@ import re
 import shutil
 import tarfile
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from .engine.backend import Order
 
 HOST = "algo-1"
+CONTAINER_ROOT = "/opt/ml"
+DEFAULT_CHECKPOINTS = f"{CONTAINER_ROOT}/checkpoints"
+PROGRAM = "sagemaker_program"
+SUBMIT_DIRECTORY = "sagemaker_submit_directory"
 FAILURE_REASON_LENGTH = 1024
 OBJECTIVE_METRIC = "ObjectiveMetric"
 """The name under which the service reports the objective metric a second time."""
@@ -32,6 +37,8 @@ OBJECTIVE_METRIC = "ObjectiveMetric"
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 _CUSTOMER_ERROR = re.compile(r"\s*Customer Error:\s*")
 _LOG_TAIL_BYTES = 8192
+_GROUP = "homogeneousCluster"
+_INFO = "20"
 
 
 class TrainingError(Exception):
@@ -62,6 +69,12 @@ class MlFolder:
         for folder in (self.config, self.data, self.model, self.output / "data", self.code):
             folder.mkdir(parents=True, exist_ok=True)
 
+    def checkpoints(self, local_path: str) -> Path:
+        """Give the folder that stands for ``CheckpointConfig.LocalPath``; the root stands for ``/opt/ml``."""
+        path = PurePosixPath(local_path)
+        inside = path.relative_to(CONTAINER_ROOT) if path.is_relative_to(CONTAINER_ROOT) else path.relative_to("/")
+        return self.root / _inside(str(inside))
+
     def write_config(self, order: Order) -> None:
         """Write what the training process reads about its job."""
         definition = order.definition.request
@@ -75,7 +88,15 @@ class MlFolder:
             "resourceconfig.json": {
                 "current_host": HOST,
                 "current_instance_type": resources.get("InstanceType", "local"),
+                "current_group_name": _GROUP,
                 "hosts": [HOST],
+                "instance_groups": [
+                    {
+                        "instance_group_name": _GROUP,
+                        "instance_type": resources.get("InstanceType", "local"),
+                        "hosts": [HOST],
+                    }
+                ],
                 "network_interface_name": "lo",
             },
         }
@@ -92,7 +113,14 @@ class MlFolder:
 
 
 def environment(
-    order: Order, folder: MlFolder, *, threads: int, endpoint_url: str, region: str, base: Mapping[str, str]
+    order: Order,
+    folder: MlFolder,
+    *,
+    threads: int,
+    endpoint_url: str,
+    region: str,
+    account_id: str,
+    base: Mapping[str, str],
 ) -> dict[str, str]:
     """Give all environment variables of a training process.
 
@@ -100,7 +128,51 @@ def environment(
     """
     definition = order.definition.request
     channels = [channel["ChannelName"] for channel in definition.get("InputDataConfig", ())]
-    values = {name: _decoded(value) for name, value in order.hyperparameters.items() if not name.startswith("_")}
+    decoded = {name: decode(value) for name, value in order.hyperparameters.items()}
+    values = {name: value for name, value in decoded.items() if not is_services_own(name)}
+    framework = {name: value for name, value in decoded.items() if name.startswith("sagemaker_")}
+    documents = {
+        name: json.loads((folder.config / f"{name}.json").read_text()) for name in ("inputdataconfig", "resourceconfig")
+    }
+    facts: dict[str, Any] = {
+        "hps": values,
+        "user_args": command_arguments(values),
+        "channels": sorted(channels),
+        "model_dir": str(folder.model),
+        "input_dir": str(folder.root / "input"),
+        "input_config_dir": str(folder.config),
+        "output_dir": str(folder.output),
+        "output_data_dir": str(folder.output / "data"),
+        "output_intermediate_dir": str(folder.output / "intermediate"),
+        "hosts": [HOST],
+        "current_host": HOST,
+        "current_instance_type": documents["resourceconfig"]["current_instance_type"],
+        "current_instance_group": _GROUP,
+        "current_instance_group_hosts": [HOST],
+        "network_interface_name": "lo",
+        "num_cpus": threads,
+        "num_gpus": 0,
+        "num_neurons": 0,
+        "log_level": int(_INFO),
+        "input_data_config": documents["inputdataconfig"],
+        "resource_config": documents["resourceconfig"],
+        "framework_params": framework,
+    }
+    if PROGRAM in framework:
+        program = str(framework[PROGRAM])
+        facts |= {
+            "user_entry_point": program,
+            "module_name": program.removesuffix(".py"),
+            "module_dir": str(framework.get(SUBMIT_DIRECTORY, folder.code)),
+        }
+    if (checkpoints := definition.get("CheckpointConfig")) is not None:
+        facts["checkpoint_dir"] = str(folder.checkpoints(checkpoints.get("LocalPath", DEFAULT_CHECKPOINTS)))
+    training_env = {
+        **{name: value for name, value in facts.items() if name not in ("hps", "user_args", "channels")},
+        "hyperparameters": values,
+        "channel_input_dirs": {name: str(folder.data / name) for name in channels},
+        "job_name": order.name,
+    }
     return {
         **{name: value for name, value in base.items() if not name.startswith("AWS_")},
         "PYTHONUNBUFFERED": "1",
@@ -110,23 +182,40 @@ def environment(
         "AWS_ACCESS_KEY_ID": "local",
         "AWS_SECRET_ACCESS_KEY": "local",
         "HPO_LOCAL_ML_ROOT": str(folder.root),
+        # The training toolkit's own name for it, so that programs that import the toolkit work too.
+        "SAGEMAKER_BASE_DIR": str(folder.root),
         "TRAINING_JOB_NAME": order.name,
-        "SM_HPS": json.dumps(values),
-        **{f"SM_HP_{name.upper()}": order.hyperparameters[name] for name in values},
-        "SM_CHANNELS": json.dumps(sorted(channels)),
+        "TRAINING_JOB_ARN": f"arn:aws:sagemaker:{region}:{account_id}:training-job/{order.name}",
+        **{f"SM_{name.upper()}": _encoded(value) for name, value in facts.items()},
+        **{f"SM_HP_{name.upper()}": _encoded(value) for name, value in values.items()},
         **{f"SM_CHANNEL_{name.upper()}": str(folder.data / name) for name in channels},
-        "SM_MODEL_DIR": str(folder.model),
-        "SM_INPUT_DIR": str(folder.root / "input"),
-        "SM_INPUT_CONFIG_DIR": str(folder.config),
-        "SM_OUTPUT_DIR": str(folder.output),
-        "SM_OUTPUT_DATA_DIR": str(folder.output / "data"),
-        "SM_HOSTS": json.dumps([HOST]),
-        "SM_CURRENT_HOST": HOST,
-        "SM_NUM_CPUS": str(threads),
-        "SM_NUM_GPUS": "0",
+        "SM_TRAINING_ENV": json.dumps(training_env),
         **dict.fromkeys(_THREAD_VARIABLES, str(threads)),
         **definition.get("Environment", {}),
     }
+
+
+def decode(value: str) -> Any:
+    """Read a hyperparameter as the training toolkit does: as JSON where it is JSON, else as the text that it is."""
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+def is_services_own(name: str) -> bool:
+    """Tell whether a hyperparameter is the service's or its toolkit's own, not the user's program's."""
+    return name.startswith(("_", "sagemaker_"))
+
+
+def command_arguments(values: Mapping[str, Any]) -> list[str]:
+    """Give hyperparameters as the arguments that the training toolkit calls a user's script with."""
+    arguments = []
+    for name in sorted(values):
+        value = values[name]
+        text = ",".join(f"{key}={value[key]}" for key in sorted(value)) if isinstance(value, dict) else str(value)
+        arguments += [f"--{name}" if len(name) > 1 else f"-{name}", "" if value is None else text]
+    return arguments
 
 
 def failure_reason(failure: str | None, exit_code: int | None, log: Path) -> str:
@@ -168,6 +257,14 @@ def read_metrics(lines: Sequence[str], definitions: Iterable[MetricDefinition]) 
     return found
 
 
+def read_values(lines: Iterable[str], definitions: Iterable[MetricDefinition]) -> list[float]:
+    """Read all values of metrics, in the order of the output."""
+    expressions = [re.compile(definition.regex) for definition in definitions]
+    matches = (expression.search(line) for line in lines for expression in expressions)
+    values = (None if match is None else _float(match) for match in matches)
+    return [value for value in values if value is not None]
+
+
 class S3Object(NamedTuple):
     """One object of a channel and the path that it has in the channel's folder."""
 
@@ -197,6 +294,70 @@ class S3:
         Raises:
             TrainingError: there are none, or they cannot be read.
         """
+        copy, objects = self._copy(channel, cache)
+        for item in objects:
+            link = target / item.path
+            link.parent.mkdir(parents=True, exist_ok=True)
+            _link_or_copy(copy / item.path, link)
+        target.mkdir(parents=True, exist_ok=True)
+
+    def records(self, channel: Mapping[str, Any], cache: Path) -> list[Path | bytes]:
+        """Give what a channel streams in Pipe mode, in order: its objects' files.
+
+        For an augmented manifest these are, line by line, the values of the channel's attributes; an attribute whose
+        name ends in ``-ref`` stands for the object that it names.
+
+        Raises:
+            TrainingError: there are none, or they cannot be read.
+        """
+        copy, objects = self._copy(channel, cache)
+        source = channel["DataSource"]["S3DataSource"]
+        if source["S3DataType"] != "AugmentedManifestFile":
+            return [copy / item.path for item in objects]
+        manifest, *referred = objects
+        files = {f"s3://{item.bucket}/{item.key}": copy / item.path for item in referred}
+        records: list[Path | bytes] = []
+        for line in _json_lines((copy / manifest.path).read_bytes(), source["S3Uri"]):
+            for name in source["AttributeNames"]:
+                value = line[name]
+                if name.endswith("-ref"):
+                    records.append(files[value])
+                else:
+                    records.append((value if isinstance(value, str) else json.dumps(value)).encode())
+        return records
+
+    def fetch_object(self, uri: str, file: Path) -> None:
+        """Download one object.
+
+        Raises:
+            TrainingError: it cannot be read.
+        """
+        import botocore.exceptions
+
+        bucket, key = split_s3_uri(uri)
+        try:
+            self._s3().download_file(bucket, key, str(file))
+        except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+            raise TrainingError(f'ClientError: Data download failed: S3 URL "{uri}": {error}') from error
+
+    def fetch_prefix(self, uri: str, target: Path) -> None:
+        """Download all objects below a prefix, of which there may be none.
+
+        Raises:
+            TrainingError: they cannot be read.
+        """
+        import botocore.exceptions
+
+        try:
+            for item in self._list({"S3DataType": "S3Prefix", "S3Uri": uri.rstrip("/") + "/"}):
+                file = target / item.path
+                file.parent.mkdir(parents=True, exist_ok=True)
+                self._s3().download_file(item.bucket, item.key, str(file))
+        except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
+            raise TrainingError(f'ClientError: Data download failed: S3 URL "{uri}": {error}') from error
+
+    def _copy(self, channel: Mapping[str, Any], cache: Path) -> tuple[Path, list[S3Object]]:
+        """Have one copy of a channel's objects in the cache."""
         import botocore.exceptions
 
         uri = channel["DataSource"]["S3DataSource"]["S3Uri"]
@@ -217,11 +378,7 @@ class S3:
                     self._download(objects, copy)
         except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
             raise TrainingError(f'ClientError: Data download failed: S3 URL "{uri}": {error}') from error
-        for item in objects:
-            link = target / item.path
-            link.parent.mkdir(parents=True, exist_ok=True)
-            _link_or_copy(copy / item.path, link)
-        target.mkdir(parents=True, exist_ok=True)
+        return copy, objects
 
     def upload(self, file: Path, uri: str) -> None:
         """Upload a file.
@@ -247,17 +404,36 @@ class S3:
     def _list(self, source: Mapping[str, Any]) -> Iterator[S3Object]:
         bucket, key = split_s3_uri(source["S3Uri"])
         if source["S3DataType"] == "ManifestFile":
-            manifest = json.loads(self._s3().get_object(Bucket=bucket, Key=key)["Body"].read())
+            manifest = _read_manifest(self._s3().get_object(Bucket=bucket, Key=key)["Body"].read(), source["S3Uri"])
             prefix = manifest[0]["prefix"]
             for relative in manifest[1:]:
-                one_bucket, one_key = split_s3_uri(prefix + relative)
-                etag = self._s3().head_object(Bucket=one_bucket, Key=one_key)["ETag"]
-                yield S3Object(one_bucket, one_key, etag, _inside(relative))
+                yield self._object(prefix + relative, _inside(relative))
+            return
+        if source["S3DataType"] == "AugmentedManifestFile":
+            manifest_object = self._object(source["S3Uri"], "manifest")
+            yield manifest_object
+            lines = _json_lines(self._s3().get_object(Bucket=bucket, Key=key)["Body"].read(), source["S3Uri"])
+            referred = set()
+            for line in lines:
+                for name in source["AttributeNames"]:
+                    if name not in line:
+                        raise TrainingError(
+                            f"ClientError: Data download failed: a line of the augmented manifest {source['S3Uri']} "
+                            f"has no attribute {name!r}"
+                        )
+                    if name.endswith("-ref"):
+                        referred.add(line[name])
+            for uri in sorted(referred):
+                yield self._object(uri, f"objects/{_inside('/'.join(split_s3_uri(uri)))}")
             return
         for page in self._s3().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key):
             for item in page.get("Contents", ()):
                 if not item["Key"].endswith("/"):
                     yield S3Object(bucket, item["Key"], item["ETag"], _path_below(item["Key"], key))
+
+    def _object(self, uri: str, path: str) -> S3Object:
+        bucket, key = split_s3_uri(uri)
+        return S3Object(bucket, key, self._s3().head_object(Bucket=bucket, Key=key)["ETag"], path)
 
     def _download(self, objects: Sequence[S3Object], copy: Path) -> None:
         partial = copy.with_suffix(".partial")
@@ -310,45 +486,86 @@ def has_files(folder: Path) -> bool:
     return any(path.is_file() for path in folder.rglob("*"))
 
 
+class LogTail:
+    """Reads a growing file by whole lines, a piece at a time."""
+
+    _PIECE = 1 << 20
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._offset = 0
+
+    def new_lines(self, *, last: bool) -> Iterator[list[str]]:
+        """Give the lines that came since the last call; a line without its end only when it is the last."""
+        try:
+            opened = self._file.open("rb")
+        except FileNotFoundError:
+            return
+        with opened:
+            opened.seek(self._offset)
+            while piece := opened.read(self._PIECE):
+                if not last or len(piece) == self._PIECE:
+                    # A line that is longer than a piece is cut.
+                    end = piece.rfind(b"\n") + 1
+                    if end == 0 and len(piece) < self._PIECE:
+                        return
+                    piece = piece[: end or len(piece)]
+                self._offset += len(piece)
+                opened.seek(self._offset)
+                yield piece.decode(errors="replace").splitlines()
+
+
 class LogStream:
     """A training job's output as a stream of CloudWatch Logs.
 
-    A log that cannot be sent never harms the training job: after the first failure nothing more is sent.
+    A log that cannot be sent never harms the training job: after the first failure nothing more is sent. The endpoint
+    keeps logs in memory, so that only the first 256 KB of a training job's output are sent; a last event names the
+    file that has all of it.
 
     Source: https://docs.aws.amazon.com/sagemaker/latest/dg/logging-cloudwatch.html
     """
 
     GROUP = "/aws/sagemaker/TrainingJobs"
+    LIMIT_BYTES = 256 * 1024
     _BATCH = 1000
     _LINE_BYTES = 16_000
+    _INTERVAL_SECONDS = 1.0
 
-    def __init__(self, client: Any, stream: str) -> None:
+    def __init__(self, client: Any, stream: str, whole: Path) -> None:
         self._client = client
         self._stream = stream
+        self._whole = whole
         self._created = False
         self._working = True
-        self._offset = 0
+        self._room = self.LIMIT_BYTES
+        self._waiting: list[tuple[int, str]] = []
+        self._sent_at = 0.0
 
-    def send_new(self, log: Path, at_milliseconds: int, *, last: bool) -> None:
-        """Send the lines that came since the last call; a line without its end only when it is the last."""
-        if not self._working or not log.exists():
+    def add(self, lines: Iterable[str], at_milliseconds: int) -> None:
+        """Add lines; they are sent by the next ``send``."""
+        for line in lines:
+            if not line.strip() or self._room <= 0:
+                continue
+            line = line[: self._LINE_BYTES]
+            self._room -= len(line) + 1
+            self._waiting.append((at_milliseconds, line))
+            if self._room <= 0:
+                self._waiting.append((at_milliseconds, f"the rest of this log is in {self._whole}"))
+
+    def send(self, *, last: bool) -> None:
+        """Send what was added, at most once a second unless it is the last."""
+        now = time.monotonic()
+        if not self._working or not self._waiting or (not last and now - self._sent_at < self._INTERVAL_SECONDS):
             return
-        with log.open("rb") as file:
-            file.seek(self._offset)
-            text = file.read()
-        if not last:
-            text = text[: text.rfind(b"\n") + 1]
-        self._offset += len(text)
-        lines = [line[: self._LINE_BYTES] for line in text.decode(errors="replace").splitlines() if line.strip()]
+        self._sent_at = now
+        events, self._waiting = self._waiting, []
         try:
-            for start in range(0, len(lines), self._BATCH):
-                self._create()
+            self._create()
+            for start in range(0, len(events), self._BATCH):
                 self._client.put_log_events(
                     logGroupName=self.GROUP,
                     logStreamName=self._stream,
-                    logEvents=[
-                        {"timestamp": at_milliseconds, "message": line} for line in lines[start : start + self._BATCH]
-                    ],
+                    logEvents=[{"timestamp": at, "message": line} for at, line in events[start : start + self._BATCH]],
                 )
         except Exception:
             self._working = False
@@ -375,11 +592,31 @@ def _channel_config(channel: Mapping[str, Any], definition: Mapping[str, Any]) -
     return config | ({"ContentType": channel["ContentType"]} if "ContentType" in channel else {})
 
 
-def _decoded(value: str) -> Any:
+def _encoded(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def _read_manifest(content: bytes, uri: str) -> list[Any]:
     try:
-        return json.loads(value)
+        manifest = json.loads(content)
+        if isinstance(manifest[0]["prefix"], str) and all(isinstance(one, str) for one in manifest[1:]):
+            return list(manifest)
+    except (ValueError, LookupError, TypeError):
+        pass
+    raise TrainingError(
+        f"ClientError: Data download failed: the manifest {uri} must be a JSON list of an object with a prefix and of "
+        "the keys below it"
+    )
+
+
+def _json_lines(content: bytes, uri: str) -> list[dict[str, Any]]:
+    try:
+        lines = [json.loads(line) for line in content.splitlines() if line.strip()]
     except ValueError:
-        return value
+        lines = [None]
+    if not all(isinstance(line, dict) for line in lines):
+        raise TrainingError(f"ClientError: Data download failed: each line of the manifest {uri} must be a JSON object")
+    return lines
 
 
 def _float(match: re.Match[str]) -> float | None:

@@ -14,7 +14,7 @@ import pytest
 import sklearn.datasets
 import xgboost as xgb
 
-from hpo_constructs.local.algorithms import linear_learner, local_program, metrics, xgboost
+from hpo_constructs.local.algorithms import kmeans, knn, linear_learner, local_program, metrics, xgboost
 from hpo_constructs.local.training import MlFolder, read_metrics
 
 REGISTRY = "683313688378.dkr.ecr.us-east-1.amazonaws.com"
@@ -29,6 +29,8 @@ class TestLocalProgram:
             ("450853457545.dkr.ecr.cn-north-1.amazonaws.com.cn/sagemaker-xgboost:latest", "xgboost"),
             ("382416733822.dkr.ecr.us-east-1.amazonaws.com/linear-learner:1", "linear_learner"),
             ("localhost:5000/mirror/linear-learner@sha256:" + "0" * 64, "linear_learner"),
+            ("382416733822.dkr.ecr.us-east-1.amazonaws.com/kmeans:1", "kmeans"),
+            ("382416733822.dkr.ecr.us-east-1.amazonaws.com/knn:1", "knn"),
         ],
     )
     def test_built_in_images(self, image: str, module: str) -> None:
@@ -45,6 +47,18 @@ class TestLocalProgram:
         assert churn.command == ("python", "train.py")
         assert churn.directory == Path("/somewhere")
         assert local_program(f"{REGISTRY}/sagemaker-xgboost:1.7-1", mapping).command == ("mine",)
+
+    def test_script_mode_comes_between_mapping_and_built_ins(self) -> None:
+        script = {"sagemaker_program": '"train.py"', "sagemaker_submit_directory": '"s3://b/code.tar.gz"'}
+        for image in (f"{REGISTRY}/sagemaker-scikit-learn:1.2-1", f"{REGISTRY}/sagemaker-xgboost:1.7-1"):
+            program = local_program(image, [], script)
+            assert (program.module or "").endswith(".script")
+            assert program.from_source_archive
+            mapping = [{"image": "*", "command": ["mine"]}]
+            assert local_program(image, mapping, script).command == ("mine",)
+        inside = {**script, "sagemaker_submit_directory": "/opt/ml/code"}
+        with pytest.raises(LookupError):
+            local_program(f"{REGISTRY}/sagemaker-scikit-learn:1.2-1", [], inside)
 
     def test_an_unknown_image_is_told_with_the_fix(self) -> None:
         with pytest.raises(LookupError) as caught:
@@ -344,3 +358,109 @@ class TestLinearLearner:
         }
         assert empty_job.run(linear_learner, hyperparameters) == 1
         assert "channel test is required" in (empty_job.ml.failure() or "")
+
+
+class TestKMeans:
+    @staticmethod
+    def fill(job: Job) -> None:
+        features, _ = sklearn.datasets.make_blobs(400, 3, centers=5, cluster_std=0.5, random_state=3)
+        for name, rows in (("train", features[:300]), ("test", features[300:])):
+            job.channel(name, csv(rows), "text/csv;label_size=0")
+
+    def metrics(self, job: Job, **values: str) -> dict[str, float]:
+        given = {"k": "5", "feature_dim": "3", "eval_metrics": '["msd","ssd"]', **values}
+        assert job.run(kmeans, given) == 0, job.lines
+        return read_metrics(job.lines, metrics.KMEANS)
+
+    def test_finds_the_clusters(self, empty_job: Job) -> None:
+        self.fill(empty_job)
+        found = self.metrics(empty_job, init_method="kmeans++", epochs="3")
+        # Five clusters of standard deviation 0.5 in three dimensions: 3 * 0.25.
+        assert found["test:msd"] == pytest.approx(0.75, rel=0.25)
+        assert found["test:ssd"] == pytest.approx(100 * found["test:msd"])
+        centers = pickle.loads((empty_job.ml.model / "kmeans-stand-in.pickle").read_bytes())  # noqa: S301 - our own
+        assert centers.shape == (5, 3)
+
+    def test_fewer_clusters_are_farther_away(self, empty_job: Job) -> None:
+        self.fill(empty_job)
+        many, few = (self.metrics(empty_job, k=k, extra_center_factor="auto")["test:msd"] for k in ("5", "2"))
+        assert few > 2 * many
+
+    @pytest.mark.parametrize(
+        ("values", "words"),
+        [
+            ({"feature_dim": "4"}, "feature_dim must be 3 as in channel train, got 4"),
+            ({"k": "1000"}, "k must be <= 300"),
+            ({"eval_metrics": "msd"}, "eval_metrics must be a JSON list"),
+        ],
+    )
+    def test_mistakes(self, empty_job: Job, values: dict[str, str], words: str) -> None:
+        self.fill(empty_job)
+        assert empty_job.run(kmeans, {"k": "5", "feature_dim": "3", **values}) == 1
+        assert words in (empty_job.ml.failure() or "")
+
+    def test_labelled_data_is_refused(self, empty_job: Job) -> None:
+        empty_job.channel("train", "1,2\n3,4")
+        assert empty_job.run(kmeans, {"k": "1", "feature_dim": "2"}) == 1
+        assert "label_size=0" in (empty_job.ml.failure() or "")
+
+
+class TestKNearestNeighbors:
+    @staticmethod
+    def fill(job: Job, load: Callable[[], Any] = sklearn.datasets.load_iris) -> None:
+        for name, rows in tables(load).items():
+            job.channel(name, csv(rows))
+
+    @staticmethod
+    def metrics(job: Job, **values: str) -> dict[str, float]:
+        given = {"k": "5", "feature_dim": "4", "predictor_type": "classifier", "sample_size": "1000", **values}
+        assert job.run(knn, given) == 0, job.lines
+        return read_metrics(job.lines, metrics.KNN)
+
+    @pytest.mark.parametrize("values", [{}, {"index_metric": "COSINE"}, {"index_type": "faiss.IVFFlat"}])
+    def test_classifies(self, empty_job: Job, values: dict[str, str]) -> None:
+        self.fill(empty_job)
+        assert self.metrics(empty_job, **values)["test:accuracy"] > 0.85
+
+    @pytest.mark.parametrize("kind", ["sign", "fjlt"])
+    def test_reduces_dimensions(self, empty_job: Job, kind: str) -> None:
+        self.fill(empty_job, sklearn.datasets.load_breast_cancer)
+        reduction = {"dimension_reduction_type": kind, "dimension_reduction_target": "10", "feature_dim": "30"}
+        assert self.metrics(empty_job, **reduction)["test:accuracy"] > 0.8
+        kept = pickle.loads((empty_job.ml.model / "knn-stand-in.pickle").read_bytes())  # noqa: S301 - our own
+        assert kept["projection"].shape == (30, 10)
+
+    def test_a_small_sample_is_worse(self, empty_job: Job) -> None:
+        self.fill(empty_job)
+        all_rows = self.metrics(empty_job, k="1")["test:accuracy"]
+        assert self.metrics(empty_job, k="1", sample_size="2")["test:accuracy"] < all_rows
+
+    def test_predicts_values(self, empty_job: Job) -> None:
+        self.fill(empty_job, sklearn.datasets.load_diabetes)
+        found = self.metrics(empty_job, predictor_type="regressor", feature_dim="10", k="20")
+        assert 1000 < found["test:mse"] < 6000
+
+    @pytest.mark.parametrize(
+        ("values", "words"),
+        [
+            ({"k": "1000"}, "k must be <= 90"),
+            ({"index_metric": "INNER_PRODUCT"}, "index_metric must be L2 or COSINE"),
+            ({"dimension_reduction_type": "sign"}, "dimension_reduction_target is required"),
+            ({"dimension_reduction_type": "sign", "dimension_reduction_target": "4"}, "must be < 4"),
+        ],
+    )
+    def test_mistakes(self, empty_job: Job, values: dict[str, str], words: str) -> None:
+        self.fill(empty_job)
+        given = {"k": "5", "feature_dim": "4", "predictor_type": "classifier", "sample_size": "1000", **values}
+        assert empty_job.run(knn, given) == 1
+        assert words in (empty_job.ml.failure() or "")
+
+
+def test_a_piped_channel_is_read(empty_job: Job) -> None:
+    for name, rows in tables(sklearn.datasets.load_iris).items():
+        empty_job.config[name] = {"TrainingInputMode": "Pipe", "ContentType": "text/csv"}
+        # The pipe is a file here: what is read is the same.
+        (empty_job.ml.data / f"{name}_0").write_text(csv(rows))
+    given = {"k": "5", "feature_dim": "4", "predictor_type": "classifier", "sample_size": "1000"}
+    assert empty_job.run(knn, given) == 0
+    assert read_metrics(empty_job.lines, metrics.KNN)["test:accuracy"] > 0.85

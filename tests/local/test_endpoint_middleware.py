@@ -25,6 +25,9 @@ class Jobs:
     def __init__(self) -> None:
         self.jobs: dict[str, datetime.datetime] = {}
 
+    def answers(self, operation: str, body: dict[str, Any]) -> bool:
+        return body.get("Name") != "of-moto"
+
     def handle(self, operation: str, body: dict[str, Any]) -> dict[str, Any]:
         name = body["Name"]
         if operation == "Create":
@@ -63,7 +66,15 @@ def answers() -> Answers:
 @pytest.fixture
 def app(answers: Answers) -> Middleware:
     middleware = Middleware({"region": "us-east-1"})
-    middleware.serve(Services(behind, answers, Jobs(), {"Create", "Describe"}, RefusedError))
+    middleware.serve(
+        Services(
+            moto=behind,
+            callbacks=answers,
+            sagemaker=Jobs(),
+            operations={"Create", "Describe"},
+            api_error=RefusedError,
+        )
+    )
     return middleware
 
 
@@ -96,6 +107,53 @@ def test_the_engines_operations_are_answered_in_json(app: Middleware) -> None:
     # Timestamps are seconds since 1970.
     assert answer == {"Name": "a", "CreationTime": 1767312000.0}
     assert headers["x-amzn-RequestId"]
+
+
+def test_an_operation_on_another_resource_is_motos_with_its_body(answers: Answers) -> None:
+    read: list[bytes] = []
+
+    def moto(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        read.append(environ["wsgi.input"].read())
+        return behind(environ, start_response)
+
+    middleware = Middleware({})
+    middleware.serve(
+        Services(moto=moto, callbacks=answers, sagemaker=Jobs(), operations={"Describe"}, api_error=RefusedError)
+    )
+    body = b'{"Name": "of-moto"}'
+    status, _, content = request(middleware, body=body, HTTP_X_AMZ_TARGET="SageMaker.Describe")
+    assert (status, content, read) == (200, b"moto", [body])
+
+
+@pytest.mark.parametrize(
+    ("method", "service", "target", "kept"),
+    [
+        ("PUT", "s3", "", True),
+        ("GET", "s3", "", False),
+        ("POST", "", "", True),
+        ("POST", "ssm", "AmazonSSM.PutParameter", True),
+        ("POST", "ssm", "AmazonSSM.GetParameter", False),
+        ("POST", "lambda", "", False),
+    ],
+)
+def test_what_changes_is_kept_before_the_answer(
+    answers: Answers, method: str, service: str, target: str, kept: bool
+) -> None:
+    calls: list[str] = []
+    middleware = Middleware({})
+    middleware.serve(
+        Services(
+            moto=behind,
+            callbacks=answers,
+            sagemaker=Jobs(),
+            operations=set(),
+            api_error=RefusedError,
+            keep=lambda: calls.append("kept"),
+        )
+    )
+    signed = f"AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/{service}/aws4_request" if service else ""
+    request(middleware, HTTP_AUTHORIZATION=signed, HTTP_X_AMZ_TARGET=target, REQUEST_METHOD=method)
+    assert calls == (["kept"] if kept else [])
 
 
 def test_an_error_of_the_engine_is_an_aws_error(app: Middleware) -> None:

@@ -24,6 +24,7 @@ from moto.server import ThreadedMotoServer
 
 from hpo_constructs.local.sagemaker_api import OPERATIONS, ApiError, SageMakerApi
 from hpo_constructs.local.training import S3, endpoint_client
+from hpo_constructs.quotas import state as state_quotas
 
 REGION = "eu-west-1"
 ACCOUNT = "123456789012"
@@ -593,10 +594,216 @@ def test_tags(client: Client) -> None:
     assert caught.value.code == "ResourceNotFound"
 
 
-WARM_START = {
-    "ParentHyperParameterTuningJobs": [{"HyperParameterTuningJobName": "parent"}],
-    "WarmStartType": "TransferLearning",
-}
+def single(name: str, *channels: dict[str, Any], **hyperparameters: str) -> dict[str, Any]:
+    """A request of CreateTrainingJob for the tests' own algorithm."""
+    wanted = definition(OWN, *channels)
+    del wanted["StaticHyperParameters"]
+    wanted["AlgorithmSpecification"]["MetricDefinitions"] = [{"Name": "loss", "Regex": r"loss=([0-9.e-]+);"}]
+    return {"TrainingJobName": name, "HyperParameters": {"x": "0.5", **hyperparameters}, **wanted}
+
+
+def trained(client: Client, name: str) -> dict[str, Any]:
+    def description() -> dict[str, Any] | None:
+        answer = client("DescribeTrainingJob", TrainingJobName=name)
+        return answer if answer["TrainingJobStatus"] in ("Completed", "Failed", "Stopped") else None
+
+    return dict(until(description))
+
+
+class TestSingleTrainingJobs:
+    def test_one_is_trained(self, client: Client, s3: Any) -> None:
+        tags = [{"Key": "team", "Value": "fraud"}]
+        arn = client("CreateTrainingJob", **single("alone", channel("train")), Tags=tags)["TrainingJobArn"]
+        described = trained(client, "alone")
+        assert described["TrainingJobStatus"] == "Completed"
+        assert "TuningJobArn" not in described
+        assert described["HyperParameters"] == {"x": "0.5"}
+        assert [(one["MetricName"], one["Value"]) for one in described["FinalMetricDataList"]] == [("loss", 0.5)]
+        assert described["TrainingJobArn"] == arn
+        assert described["BillableTimeInSeconds"] >= 1
+        assert s3.head_object(Bucket="data", Key="output/alone/output/model.tar.gz")
+        assert client("ListTags", ResourceArn=arn)["Tags"] == tags
+        assert "alone" in [
+            one["TrainingJobName"] for one in client("ListTrainingJobs", NameContains="ALON")["TrainingJobSummaries"]
+        ]
+        with pytest.raises(ApiError, match="already exists") as caught:
+            client("CreateTrainingJob", **single("alone"))
+        assert caught.value.code == "ResourceInUse"
+
+    def test_one_is_stopped_and_deleted(self, client: Client) -> None:
+        client("CreateTrainingJob", **single("halted", how="saves"))
+        until(lambda: any("ready" in log.read_text() for log in client.work.rglob("halted.log")))
+        with pytest.raises(ApiError, match="stop it first"):
+            client("DeleteTrainingJob", TrainingJobName="halted")
+        client("StopTrainingJob", TrainingJobName="halted")
+        described = trained(client, "halted")
+        assert (described["TrainingJobStatus"], described["SecondaryStatus"]) == ("Stopped", "Stopped")
+        with pytest.raises(ApiError, match="is in status Stopped"):
+            client("StopTrainingJob", TrainingJobName="halted")
+        client("DeleteTrainingJob", TrainingJobName="halted")
+        with pytest.raises(ApiError, match="there is no training job halted"):
+            client("DescribeTrainingJob", TrainingJobName="halted")
+
+    def test_one_out_of_time(self, client: Client) -> None:
+        request = single("late", how="hangs")
+        request["StoppingCondition"]["MaxRuntimeInSeconds"] = 1
+        client("CreateTrainingJob", **request)
+        described = trained(client, "late")
+        assert (described["TrainingJobStatus"], described["SecondaryStatus"]) == ("Stopped", "MaxRuntimeExceeded")
+
+    def test_one_that_fails(self, client: Client) -> None:
+        client("CreateTrainingJob", **single("broken", how="fails"))
+        assert trained(client, "broken")["FailureReason"] == "AlgorithmError: the layers do not fit, exit code: 2"
+
+
+class TestSearch:
+    @pytest.fixture(scope="class")
+    def tuned(self, module_api: SageMakerApi, work: Path) -> dict[str, Any]:
+        client = Client(module_api, work)
+        request = own("searched", total=3)
+        request["Tags"] = [{"Key": "project", "Value": "churn"}]
+        return client.run(request)
+
+    @staticmethod
+    def found(client: Client, *filters: dict[str, Any], **rest: Any) -> list[str]:
+        answer = client("Search", **{"Resource": "TrainingJob", "SearchExpression": {"Filters": list(filters)}} | rest)
+        return [one["TrainingJob"]["TrainingJobName"] for one in answer["Results"]]
+
+    def test_by_tuning_job_metric_and_tag(self, client: Client, tuned: dict[str, Any]) -> None:
+        own_arn = {"Name": "TuningJobArn", "Operator": "Equals", "Value": tuned["HyperParameterTuningJobArn"]}
+        jobs = client.jobs("searched", SortBy="FinalObjectiveMetricValue", SortOrder="Ascending")
+        names = [one["TrainingJobName"] for one in jobs]
+        values = [one["FinalHyperParameterTuningJobObjectiveMetric"]["Value"] for one in jobs]
+        assert sorted(self.found(client, own_arn)) == sorted(names)
+        assert self.found(client, own_arn, SortBy="Metrics.loss", SortOrder="Ascending") == names
+        above = {"Name": "Metrics.loss", "Operator": "GreaterThanOrEqualTo", "Value": str(values[1])}
+        assert sorted(self.found(client, own_arn, above)) == sorted(names[1:])
+        tag = {"Name": "Tags.project", "Operator": "Equals", "Value": "churn"}
+        assert sorted(self.found(client, tag)) == sorted(names)
+        assert (
+            self.found(client, tag, {"Name": "TrainingJobStatus", "Operator": "NotEquals", "Value": "Completed"}) == []
+        )
+        tried = jobs[0]["TunedHyperParameters"]["x"]
+        hyperparameter = {"Name": "HyperParameters.x", "Operator": "Equals", "Value": tried}
+        assert self.found(client, own_arn, hyperparameter) == names[:1]
+        later = {"Name": "CreationTime", "Operator": "GreaterThan", "Value": "2999-01-01T00:00:00Z"}
+        assert self.found(client, own_arn, later) == []
+        assert self.found(client, {"Name": "FailureReason", "Operator": "Exists"}, own_arn) == []
+
+    def test_or_and_nested(self, client: Client, tuned: dict[str, Any]) -> None:
+        names = [one["TrainingJobName"] for one in client.jobs("searched")]
+        either = {
+            "Operator": "Or",
+            "Filters": [{"Name": "TrainingJobName", "Operator": "Equals", "Value": name} for name in names[:2]],
+        }
+        assert sorted(self.found(client, SearchExpression=either)) == names[:2]
+        request = single("with-channel", channel("train"))
+        client("CreateTrainingJob", **request)
+        trained(client, "with-channel")
+        uri = "InputDataConfig.DataSource.S3DataSource.S3Uri"
+        nested = {
+            "NestedFilters": [
+                {
+                    "NestedPropertyName": "InputDataConfig",
+                    "Filters": [{"Name": uri, "Operator": "Contains", "Value": "data/input/train"}],
+                }
+            ],
+            "Filters": [{"Name": "TrainingJobName", "Operator": "Contains", "Value": "with-"}],
+        }
+        assert self.found(client, SearchExpression=nested) == ["with-channel"]
+
+    def test_tuning_jobs_and_pages(self, client: Client, tuned: dict[str, Any]) -> None:
+        name = {"Name": "HyperParameterTuningJobName", "Operator": "Equals", "Value": "searched"}
+        answer = client("Search", Resource="HyperParameterTuningJob", SearchExpression={"Filters": [name]})
+        (record,) = answer["Results"]
+        assert record["HyperParameterTuningJob"]["BestTrainingJob"] == tuned["BestTrainingJob"]
+        tag = {"Filters": [{"Name": "Tags.project", "Operator": "Equals", "Value": "churn"}]}
+        first = client("Search", Resource="TrainingJob", SearchExpression=tag, MaxResults=2)
+        assert first["TotalHits"] == {"Value": 3, "Relation": "EqualTo"}
+        second = client(
+            "Search", Resource="TrainingJob", SearchExpression=tag, NextToken=first["NextToken"], MaxResults=2
+        )
+        assert (len(first["Results"]), len(second["Results"])) == (2, 1)
+
+    def test_a_filter_that_cannot_be_applied(self, client: Client, tuned: dict[str, Any]) -> None:
+        with pytest.raises(ApiError, match="must be a number, got 'high'"):
+            self.found(client, {"Name": "Metrics.loss", "Operator": "GreaterThan", "Value": "high"})
+
+
+@pytest.mark.parametrize(
+    ("operation", "body", "answered"),
+    [
+        ("AddTags", {"ResourceArn": f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:hyper-parameter-tuning-job/a"}, True),
+        ("ListTags", {"ResourceArn": f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:training-job/a"}, True),
+        ("ListTags", {"ResourceArn": f"arn:aws:sagemaker:{REGION}:{ACCOUNT}:model/a"}, False),
+        ("DeleteTags", {}, False),
+        ("Search", {"Resource": "TrainingJob"}, True),
+        ("Search", {"Resource": "Endpoint"}, False),
+        ("DescribeTrainingJob", {}, True),
+        ("CreateModel", {}, False),
+    ],
+)
+def test_what_is_answered_and_what_is_left_to_others(
+    module_api: SageMakerApi, operation: str, body: dict[str, Any], answered: bool
+) -> None:
+    assert module_api.answers(operation, body) is answered
+
+
+class TestQuotas:
+    @pytest.fixture
+    def limited(self, url: str, tmp_path: Path) -> Iterator[Client]:
+        quotas = state_quotas(
+            {
+                "concurrent_tuning_jobs": 2,
+                "parallel_training_jobs": 3,
+                "training_jobs": 5,
+                "instances": {"ml.m5.large": 4},
+            }
+        )
+        images = [{"image": "*/own-algorithm:*", "command": [sys.executable, "-c", OWN_PROGRAM]}]
+        api = SageMakerApi(url, REGION, ACCOUNT, tmp_path, images, stop_grace_seconds=1, quotas=quotas)
+        yield Client(api, tmp_path)
+        api.close()
+
+    @staticmethod
+    def refused(client: Client, operation: str, request: dict[str, Any]) -> str:
+        with pytest.raises(ApiError) as caught:
+            client(operation, **request)
+        assert caught.value.code == "ResourceLimitExceeded"
+        return caught.value.message
+
+    @pytest.mark.parametrize(
+        ("total", "parallel", "words"),
+        [
+            (5, 4, "'parallel training jobs per hyperparameter tuning job' is 3 training jobs"),
+            (6, 2, "'training jobs per hyperparameter tuning job' is 5 training jobs"),
+        ],
+    )
+    def test_limits_of_one_tuning_job(self, limited: Client, total: int, parallel: int, words: str) -> None:
+        assert words in self.refused(
+            limited, "CreateHyperParameterTuningJob", own("large", total=total, parallel=parallel)
+        )
+
+    def test_other_limits(self, limited: Client) -> None:
+        request = own("many-metrics")
+        metrics = request["TrainingJobDefinition"]["AlgorithmSpecification"]["MetricDefinitions"]
+        metrics += [{"Name": f"m{number}", "Regex": f"m{number}=([0-9.]+);"} for number in range(20)]
+        assert "21" in self.refused(limited, "CreateHyperParameterTuningJob", request)
+
+    def test_what_runs_counts(self, limited: Client) -> None:
+        limited("CreateHyperParameterTuningJob", **own("runs", total=4, parallel=3, how="hangs"))
+        message = self.refused(limited, "CreateHyperParameterTuningJob", own("more", total=2, parallel=2))
+        assert message.startswith(
+            "The account-level service limit 'ml.m5.large for training job usage' is 4 Instances, with current "
+            "utilization of 3 Instances and a request delta of 2 Instances."
+        )
+        limited("CreateTrainingJob", **single("fourth", how="hangs"))
+        assert "utilization of 4 Instances" in self.refused(limited, "CreateTrainingJob", single("fifth"))
+        limited("StopTrainingJob", TrainingJobName="fourth")
+        trained(limited, "fourth")
+        limited("CreateHyperParameterTuningJob", **own("second", total=1, parallel=1, how="hangs"))
+        message = self.refused(limited, "CreateHyperParameterTuningJob", own("third", total=1, parallel=1))
+        assert "'hyperparameter tuning jobs at the same time' is 2 jobs, with current utilization of 2 jobs" in message
 
 
 class TestRefusals:
@@ -619,7 +826,7 @@ class TestRefusals:
             (("HyperParameterTuningJobName",), "a" * 33, ["'HyperParameterTuningJobName'", "<= 32"]),
             (("HyperParameterTuningJobName",), "a_b", ["must match the pattern"]),
             (("HyperParameterTuningJobConfig", "Strategy"), "Best", ["'Best'", "Bayesian, Random, Hyperband, Grid"]),
-            (("HyperParameterTuningJobConfig", "Strategy"), "Hyperband", ["Hyperband runs on SageMaker only"]),
+            (("HyperParameterTuningJobConfig", "Strategy"), "Hyperband", ["MaxResource parameter is not provided"]),
             (("HyperParameterTuningJobConfig", "Strategy"), "Grid", ["CategoricalParameterRanges", "'x'"]),
             (("HyperParameterTuningJobConfig", "Stratgy"), "Random", ["Stratgy"]),
             (("HyperParameterTuningJobConfig", "ResourceLimits", "MaxParallelTrainingJobs"), 5, ["5 > 2"]),
@@ -632,10 +839,7 @@ class TestRefusals:
                 "registry/nobody:1",
                 ["'registry/nobody:1'", "sagemaker-xgboost", "*/own-algorithm:*", "local.commands"],
             ),
-            (("TrainingJobDefinition", "AlgorithmSpecification", "TrainingInputMode"), "Pipe", ["File or FastFile"]),
             (("TrainingJobDefinition", "StaticHyperParameters", "x"), "1", ["'x' twice"]),
-            (("WarmStartConfig",), WARM_START,
-             ["WarmStartConfig must be absent"]),
             (("TrainingJobDefinition",), None, ["exactly one of TrainingJobDefinition"]),
         ],
     )  # fmt: skip
@@ -665,6 +869,16 @@ class TestRefusals:
         searched["MinValue"], searched["MaxValue"] = bounds
         assert words in self.refused(client, request)
 
+    def test_the_librarys_rules_are_the_services(self, client: Client) -> None:
+        request = own("refused")
+        request["TrainingJobDefinition"]["EnableManagedSpotTraining"] = True
+        request["TrainingJobDefinition"]["VpcConfig"] = {"Subnets": ["subnet-1"], "SecurityGroupIds": ["sg-1"]}
+        request["Tags"] = [{"Key": "aws:own", "Value": "1"}]
+        message = self.refused(client, request)
+        assert message.startswith("2 validation errors detected: ")
+        assert "StoppingCondition.MaxWaitTimeInSeconds" in message
+        assert "aws:" in message
+
     def test_a_metric_expression_that_is_none(self, client: Client) -> None:
         request = own("refused")
         request["TrainingJobDefinition"]["AlgorithmSpecification"]["MetricDefinitions"][0]["Regex"] = "loss=("
@@ -683,6 +897,7 @@ class TestRefusals:
             ("ListTrainingJobsForHyperParameterTuningJob", {"HyperParameterTuningJobName": "nobody"}),
             ("DescribeTrainingJob", {"TrainingJobName": "nobody"}),
             ("StopTrainingJob", {"TrainingJobName": "nobody"}),
+            ("DeleteTrainingJob", {"TrainingJobName": "nobody"}),
         ],
     )
     def test_what_is_not_there(self, client: Client, operation: str, body: dict[str, str]) -> None:

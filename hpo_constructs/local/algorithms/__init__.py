@@ -1,6 +1,7 @@
 """Local programs for training images: which one stands for an image, and the metrics that it prints.
 
-XGBoost's and linear learner's built-in images have programs here; any other image needs an entry of the image mapping.
+Some built-in images have programs here, and an image in script mode (a framework's, say) runs the user's own script.
+Any other image needs an entry of the image mapping.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from ..training import MetricDefinition
+from ..training import PROGRAM, SUBMIT_DIRECTORY, MetricDefinition, decode
 from . import metrics
 
 
@@ -24,31 +25,46 @@ class LocalProgram:
         command: the argument list.
         directory: the working directory; the training job's ``code`` folder without one.
         metric_definitions: the metrics that a built-in program always has.
+        from_source_archive: whether the program is a script in the archive that ``sagemaker_submit_directory`` names.
     """
 
     module: str | None = None
     command: tuple[str, ...] = ()
     directory: Path | None = None
     metric_definitions: tuple[MetricDefinition, ...] = ()
+    from_source_archive: bool = False
 
 
 _XGBOOST = LocalProgram(module=f"{__name__}.xgboost", metric_definitions=metrics.XGBOOST)
 _LINEAR_LEARNER = LocalProgram(module=f"{__name__}.linear_learner", metric_definitions=metrics.LINEAR_LEARNER)
+_KMEANS = LocalProgram(module=f"{__name__}.kmeans", metric_definitions=metrics.KMEANS)
+_KNN = LocalProgram(module=f"{__name__}.knn", metric_definitions=metrics.KNN)
 
 BUILT_IN: Mapping[str, LocalProgram] = {
     "sagemaker-xgboost": _XGBOOST,
     "xgboost": _XGBOOST,
     "linear-learner": _LINEAR_LEARNER,
+    "kmeans": _KMEANS,
+    "knn": _KNN,
 }
 """The built-in programs by the name of the image's repository."""
 
 
-def local_program(image_uri: str, mapping: Sequence[Mapping[str, Any]]) -> LocalProgram:
-    """Find the local program for a training image. The mapping's first matching entry comes before the built-ins.
+_SCRIPT = LocalProgram(module=f"{__name__}.script", from_source_archive=True)
+
+
+def local_program(
+    image_uri: str, mapping: Sequence[Mapping[str, Any]], hyperparameters: Mapping[str, str] | None = None
+) -> LocalProgram:
+    """Find the local program for a training image.
+
+    The mapping's first matching entry comes first, then script mode, then the built-in programs.
 
     Args:
         image_uri: any account, region or registry; the tag or digest does not matter for the built-ins.
         mapping: entries ``{"image": <fnmatch pattern>, "command": [...], "directory": <working directory>}``.
+        hyperparameters: the static ones. With ``sagemaker_program`` and a ``sagemaker_submit_directory`` in S3 the
+            image is in script mode: it runs a script of the user's.
 
     Raises:
         LookupError: there is none; the message names the image, what is known and the fix.
@@ -59,6 +75,8 @@ def local_program(image_uri: str, mapping: Sequence[Mapping[str, Any]]) -> Local
             return LocalProgram(
                 command=tuple(entry["command"]), directory=None if directory is None else Path(directory)
             )
+    if _is_script_mode(hyperparameters or {}):
+        return _SCRIPT
     if (program := BUILT_IN.get(repository_name(image_uri))) is not None:
         return program
     patterns = [entry["image"] for entry in mapping]
@@ -66,8 +84,14 @@ def local_program(image_uri: str, mapping: Sequence[Mapping[str, Any]]) -> Local
         f"no local program for the training image {image_uri!r}: known are the built-in images "
         f"{', '.join(BUILT_IN)}" + (f" and the mapped images {', '.join(patterns)}" if patterns else "") + "; add "
         f"{{image: {repository_name(image_uri)!r} as a pattern such as '*{repository_name(image_uri)}*', command: "
-        "[...]} to the image mapping (local.commands of the template)"
+        "[...]} to the image mapping (local.commands of the template), or give sagemaker_program and "
+        "sagemaker_submit_directory (script mode) among the static hyperparameters"
     )
+
+
+def _is_script_mode(hyperparameters: Mapping[str, str]) -> bool:
+    source = str(decode(hyperparameters.get(SUBMIT_DIRECTORY, "")))
+    return PROGRAM in hyperparameters and source.startswith("s3://")
 
 
 def repository_name(image_uri: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,7 +145,7 @@ def _read_job(root: Path) -> Job:
         pairs = (parameter.partition("=") for parameter in parameters)
         channels[name] = Channel(
             name=name,
-            folder=root / "input" / "data" / name,
+            folder=_channel_folder(root, name, about),
             content_type=content_type.lower() or None,
             content_parameters={key.strip(): value.strip() for key, _, value in pairs},
         )
@@ -154,6 +155,66 @@ def _read_job(root: Path) -> Job:
         model=root / "model",
         threads=int(os.environ.get("SM_NUM_CPUS", "1")),
     )
+
+
+def _channel_folder(root: Path, name: str, about: Mapping[str, str]) -> Path:
+    """Give a channel's folder; one in Pipe mode is read into a folder, once."""
+    data = root / "input" / "data"
+    if about.get("TrainingInputMode") != "Pipe":
+        return data / name
+    folder = root / "input" / "piped" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    with (data / f"{name}_0").open("rb") as pipe, (folder / "stream").open("wb") as file:
+        shutil.copyfileobj(pipe, file)
+    return folder
+
+
+def check_complete(table: Array, channel: str) -> None:
+    """Check that a table has a number in every field.
+
+    Raises:
+        CustomerError: it has not.
+    """
+    if np.isnan(table).any():
+        raise CustomerError(f"channel {channel} must have a number in every field, got empty ones")
+
+
+def require(values: Mapping[str, Any], *names: str) -> None:
+    """Check that hyperparameters are given.
+
+    Raises:
+        CustomerError: one is not.
+    """
+    for name in names:
+        if name not in values:
+            raise CustomerError(f"hyperparameter {name} is required, got none")
+
+
+def require_train(job: Job) -> Channel:
+    """Give the channel train, and check that a test metric has its channel.
+
+    Raises:
+        CustomerError: a channel is not there.
+    """
+    if "train" not in job.channels:
+        raise CustomerError(f"the channel train is required, got {', '.join(job.channels) or 'none'}")
+    tuned = job.hyperparameters.get("_tuning_objective_metric", "")
+    if tuned.startswith("test:") and "test" not in job.channels:
+        raise CustomerError(f"the channel test is required for the objective metric {tuned}")
+    return job.channels["train"]
+
+
+def require_csv(channel: Channel) -> None:
+    """Check that a channel has CSV.
+
+    Raises:
+        CustomerError: it has something else.
+    """
+    if not is_csv(channel):
+        raise CustomerError(
+            f"the ContentType of channel {channel.name} must be text/csv on this machine, got "
+            f"{channel.content_type or 'none, which means RecordIO'}"
+        )
 
 
 def is_csv(channel: Channel) -> bool:
@@ -166,19 +227,25 @@ def is_libsvm(channel: Channel) -> bool:
     return channel.content_type in _LIBSVM
 
 
-def read_csv(channel: Channel) -> Array:
+def read_csv(channel: Channel, *, labelled: bool = True) -> Array:
     """Read all CSV files of a channel as one table, without header, the label in the first column.
+
+    Args:
+        channel: the channel.
+        labelled: whether the table has a label; without one its ContentType says ``label_size=0``.
 
     Raises:
         CustomerError: there is no file, or one is no such table.
     """
-    if channel.content_parameters.get("label_size", "1") != "1":
-        raise CustomerError(f"the ContentType of channel {channel.name} must have label_size=1 or none")
-    tables = [_read_table(file) for file in data_files(channel)]
+    label_size = "1" if labelled else "0"
+    if channel.content_parameters.get("label_size", "1") != label_size:
+        wanted = "label_size=1 or none" if labelled else "label_size=0 (text/csv;label_size=0)"
+        raise CustomerError(f"the ContentType of channel {channel.name} must have {wanted}")
+    tables = [_read_table(file, columns=2 if labelled else 1) for file in data_files(channel)]
     if len({table.shape[1] for table in tables}) > 1:
         raise CustomerError(f"the files of channel {channel.name} must have the same number of columns")
     table = np.concatenate(tables)
-    if np.isnan(table[:, 0]).any():
+    if labelled and np.isnan(table[:, 0]).any():
         raise CustomerError(f"the first column of channel {channel.name} is the label and must be a number in each row")
     return table
 
@@ -197,7 +264,7 @@ def data_files(channel: Channel) -> list[Path]:
     return files
 
 
-def _read_table(file: Path) -> Array:
+def _read_table(file: Path, *, columns: int) -> Array:
     try:
         table: Array = np.loadtxt(file, delimiter=",", ndmin=2)
     except ValueError:
@@ -207,6 +274,7 @@ def _read_table(file: Path) -> Array:
             table = np.array([[float(value) if value.strip() else math.nan for value in row] for row in rows])
         except ValueError as error:
             raise CustomerError(f"file {file.name} must be CSV with numbers only and no header: {error}") from None
-    if table.ndim != 2 or table.shape[0] == 0 or table.shape[1] < 2:
-        raise CustomerError(f"file {file.name} must have rows with a label and at least one feature")
+    if table.ndim != 2 or table.shape[0] == 0 or table.shape[1] < columns:
+        what = "a label and at least one feature" if columns > 1 else "at least one feature"
+        raise CustomerError(f"file {file.name} must have rows with {what}")
     return table

@@ -34,10 +34,12 @@ from ._program import (
     Number,
     Reader,
     auto_or,
+    check_complete,
     flag,
-    is_csv,
     read_csv,
     read_hyperparameters,
+    require,
+    require_csv,
     run,
     text,
 )
@@ -358,8 +360,7 @@ def main() -> int:
 def _train(job: Job) -> None:
     print("This is a stand-in for SageMaker's linear learner: scikit-learn's stochastic gradient descent.")
     values = read_hyperparameters(job.hyperparameters, {**_READERS, **_WITHOUT_EFFECT})
-    if "predictor_type" not in values:
-        raise CustomerError("hyperparameter predictor_type is required, got none")
+    require(values, "predictor_type")
     for name in sorted(values.keys() & _WITHOUT_EFFECT.keys()):
         print(f"WARNING: hyperparameter {name} has no effect on the stand-in")
     # What is stated as auto is read as None and takes the default.
@@ -411,14 +412,9 @@ def _read_tables(job: Job, settings: dict[str, Any]) -> dict[str, _Table]:
         if name not in job.channels:
             continue
         channel = job.channels[name]
-        if not is_csv(channel):
-            raise CustomerError(
-                f"the ContentType of channel {name} must be text/csv on this machine, got "
-                f"{channel.content_type or 'none, which means RecordIO'}"
-            )
+        require_csv(channel)
         table = read_csv(channel)
-        if np.isnan(table).any():
-            raise CustomerError(f"channel {name} must have a number in every field, got empty ones")
+        check_complete(table, name)
         tables[name] = _Table(table[:, 1:], table[:, 0])
     _check_labels(tables, settings)
     return tables

@@ -90,3 +90,9 @@ LINEAR_LEARNER = (
     ),
     MetricDefinition("train:progress", r"#progress_metric: host=\S+, completed (\S+) %"),
 )
+
+KMEANS = tuple(MetricDefinition(f"test:{name}", rf"{_PREFIX}test {name} <loss>=(\S+)") for name in ("msd", "ssd"))
+KNN = (
+    MetricDefinition("test:accuracy", rf"{_PREFIX}test accuracy <score>=(\S+)"),
+    MetricDefinition("test:mse", rf"{_PREFIX}test mse <loss>=(\S+)"),
+)
