@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 # The state machine's waits between two looks suit jobs of hours; on this machine a job takes seconds.
 _WAIT_SCALE = 0.1
+_LOG_LINES = 8
 _COUNTERS = {"Completed": "completed", "InProgress": "running", "Stopped": "stopped"}
 
 
@@ -242,16 +243,18 @@ def _report(rehearsal: Rehearsal, run: Run, kept: Path, console: Console) -> Non
 
 
 def _show_failures(rehearsal: Rehearsal, training_jobs: Sequence[Any], console: Console) -> None:
-    """The reasons of the failed training jobs, each once, with the end of one log."""
+    """The end of one log for each reason of failure; the reasons themselves are the run's."""
     from rich.markup import escape
 
-    by_reason: dict[str, list[str]] = {}
+    first_by_reason: dict[str, str] = {}
     for item in training_jobs:
         if item.get("FailureReason"):
-            by_reason.setdefault(item["FailureReason"], []).append(item["TrainingJobName"])
-    for reason, names in by_reason.items():
-        console.print(f"\n{len(names)} training job{'s' if len(names) > 1 else ''}: {escape(reason)}")
-        for line in rehearsal.training_log(names[0])[-8:]:
+            first_by_reason.setdefault(item["FailureReason"], item["TrainingJobName"])
+    for name in first_by_reason.values():
+        lines = rehearsal.training_log(name)[-_LOG_LINES:]
+        if lines:
+            console.print(f"\nthe log of {name} ends with:")
+        for line in lines:
             console.print(f"  [dim]{escape(line)}[/dim]")
 
 
