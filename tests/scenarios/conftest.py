@@ -235,7 +235,8 @@ def _build(stack: Any) -> None:
 
 
 @pytest.fixture(scope="session")
-def jobs(deployed: Deployed) -> Deployed:
-    """One stack with the jobs of all scenarios."""
-    deployed.deploy("jobs", _build)
-    return deployed
+def jobs(endpoint: LocalEndpoint, tmp_path_factory: pytest.TempPathFactory) -> Deployed:
+    """One stack with the jobs of all scenarios; its outputs are its own, whatever else is deployed."""
+    stack = Deployed(endpoint, tmp_path_factory.mktemp("jobs"))
+    stack.deploy("jobs", _build)
+    return stack
