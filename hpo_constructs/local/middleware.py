@@ -14,6 +14,9 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Protocol
 from xml.sax.saxutils import escape
 
+from .account_quotas import TARGET as QUOTAS_TARGET
+from .account_quotas import ServiceQuotasHandler
+
 log = logging.getLogger(__name__)
 
 HEALTH_PATH = "/_hpo/health"
@@ -55,6 +58,7 @@ class Services:
         sagemaker: SageMakerHandler,
         operations: Collection[str],
         api_error: type[Exception],
+        service_quotas: ServiceQuotasHandler | None = None,
         keep: Callable[[], None] | None = None,
     ) -> None:
         self.moto = moto
@@ -62,6 +66,7 @@ class Services:
         self.sagemaker = sagemaker
         self.operations = operations
         self.api_error = api_error
+        self.service_quotas = service_quotas
         self.keep = keep
 
 
@@ -116,6 +121,12 @@ class Middleware:
             if answer is not None:
                 return answer
             # Of another resource than ours: moto reads the body anew.
+            environ["wsgi.input"] = io.BytesIO(content)
+        if service == QUOTAS_TARGET and services.service_quotas is not None:
+            content = _body(environ)
+            quotas = services.service_quotas(operation, json.loads(content or b"{}"))
+            if quotas is not None:
+                return _answer(start_response, 200, quotas, request_id)
             environ["wsgi.input"] = io.BytesIO(content)
         answer = services.moto(environ, start_response)
         if services.keep is not None and changes_state(environ, _service(environ)):

@@ -235,6 +235,7 @@ class Server:
             self._closers.append(self._state.close)
 
         from . import cloudformation, eventbridge, sagemaker_api
+        from .account_quotas import service_quotas
         from .custom_resources import Callbacks
 
         def invoke(arn: str, event: dict[str, Any]) -> str | None:
@@ -261,6 +262,7 @@ class Server:
             sagemaker=sagemaker,
             operations=sagemaker_api.OPERATIONS,
             api_error=sagemaker_api.ApiError,
+            service_quotas=service_quotas(self._quotas),
             keep=None if self._state is None else self._state.snapshot,
         )
 

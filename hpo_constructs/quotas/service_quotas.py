@@ -4,15 +4,20 @@ The codes are the same in every account and region. Where no public list names a
 `lookup_command` says how to find it.
 """
 
+from __future__ import annotations
+
 import json
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .needs import Pool
+
+if TYPE_CHECKING:
+    from . import Quotas
 
 SERVICE_CODE = "sagemaker"
 # The quota of an instance type, and of one for spot training.
@@ -75,6 +80,31 @@ def account_values(answer: Iterable[Mapping[str, Any]], pools: Iterable[Pool]) -
         if name.casefold() in by_name:
             values.setdefault(quota, {})[pool.instance_type] = by_name[name.casefold()]
     return values
+
+
+def account_answer(quotas: Quotas) -> list[dict[str, Any]]:
+    """The quotas of ListServiceQuotas of an account that has these values; what is not known is left out."""
+    answer = []
+    for quota, facts in _data()["quotas"].items():
+        if quota in _OF_TYPES:
+            own: Mapping[str, int] = getattr(quotas, quota)
+            values = {kind: own.get(kind, quotas.instances_per_type) for kind in facts["codes"]}
+            rows = [(facts["name"].format(type=kind), facts["codes"][kind], value) for kind, value in values.items()]
+        else:
+            rows = [(facts["name"], facts["code"], getattr(quotas, quota, None))]
+        answer += [
+            {
+                "ServiceCode": SERVICE_CODE,
+                "QuotaName": name,
+                "QuotaCode": code,
+                "Value": float(value),
+                "Adjustable": facts["adjustable"],
+                "GlobalQuota": False,
+            }
+            for name, code, value in rows
+            if name and code and value is not None
+        ]
+    return answer
 
 
 def increase_command(code: str, value: int, region: str | None = None) -> str:
