@@ -6,6 +6,7 @@
     ├── DocumentError           a file that cannot be read as a declaration
     ├── CatalogError            an unknown algorithm, version or region (also a ValueError)
     ├── QuotaError              an unknown edition, quota or value of a quota (also a ValueError)
+    ├── AccountError            an account cannot be asked (in hpo_constructs.account)
     └── LocalError              the local endpoint or a local run cannot go on
 
 Messages are one sentence each: what is wrong, with the name and the value, what is allowed, and the fix.

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ..errors import HpoError
-from . import catalogue, check, importing, local, quotas, render, run, schema
+from . import best, catalogue, check, importing, jobs, local, logs, quotas, render, run, schema, show, start
 
 app = typer.Typer(
     name="hpo",
@@ -16,22 +16,48 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     help="""Infrastructure as code for SageMaker hyperparameter tuning.
 
-    A tuning job is declared in a team template (YAML) or in Python, checked in milliseconds, rehearsed on this machine
-    with real training, and deployed with the AWS CDK.
+    A tuning job is declared in a team template (YAML) or in Python, checked, rehearsed on this machine with real \
+training, deployed with the AWS CDK, and run.
 
-    First steps:  hpo check TEMPLATE  then  hpo run TEMPLATE  then  cdk deploy
+    First steps:  hpo check TEMPLATE, hpo run TEMPLATE, cdk deploy, hpo start JOB --wait
     """,
 )
 
-app.command("check")(check.check_command)
-app.command("run")(run.run_command)
-app.add_typer(local.app, name="local")
-app.command("render")(render.render_command)
-app.command("quotas")(quotas.quotas_command)
-app.command("import")(importing.import_command)
-app.command("schema")(schema.schema_command)
-app.command("rules")(catalogue.rules_command)
-app.command("explain")(catalogue.explain_command)
+_DECLARE = "Declare and check"
+_REHEARSE = "Rehearse on this machine"
+_OPERATE = "Operate, on AWS or on the local endpoint"
+
+app.command("check", short_help="Check declarations against every documented limit.", rich_help_panel=_DECLARE)(
+    check.check_command
+)
+app.command("render", short_help="Print the API request of a declaration as JSON.", rich_help_panel=_DECLARE)(
+    render.render_command
+)
+app.command("import", short_help="Print a declaration in any form as a team template.", rich_help_panel=_DECLARE)(
+    importing.import_command
+)
+app.command("quotas", short_help="Plan the account: what all jobs need of its quotas.", rich_help_panel=_DECLARE)(
+    quotas.quotas_command
+)
+app.command("schema", short_help="Print the JSON Schema of the team template.", rich_help_panel=_DECLARE)(
+    schema.schema_command
+)
+app.command("rules", short_help="List all rules.", rich_help_panel=_DECLARE)(catalogue.rules_command)
+app.command("explain", short_help="Explain one rule, with an example each way.", rich_help_panel=_DECLARE)(
+    catalogue.explain_command
+)
+app.command("run", short_help="Run a declared job here, with real training.", rich_help_panel=_REHEARSE)(
+    run.run_command
+)
+app.add_typer(local.app, name="local", short_help="The local AWS endpoint by itself.", rich_help_panel=_REHEARSE)
+app.command("start", short_help="Start a run of a declared job; --wait shows it.", rich_help_panel=_OPERATE)(
+    start.start_command
+)
+app.command("jobs", short_help="List the tuning jobs that run and ran.", rich_help_panel=_OPERATE)(jobs.jobs_command)
+app.command("show", short_help="Show a tuning job with its training jobs.", rich_help_panel=_OPERATE)(show.show_command)
+app.command("logs", short_help="Print the log of a training job.", rich_help_panel=_OPERATE)(logs.logs_command)
+app.command("best", short_help="Print the published best training job.", rich_help_panel=_OPERATE)(best.best_command)
+app.command("stop", short_help="Stop the runs of a job.", rich_help_panel=_OPERATE)(start.stop_command)
 
 
 def _version(wanted: bool) -> None:

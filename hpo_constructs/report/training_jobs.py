@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,7 +20,12 @@ def objective_value(summary: Mapping[str, Any]) -> float | None:
 
 
 def training_jobs_table(
-    tuning_job: str, summaries: Sequence[Mapping[str, Any]], best: str | None = None, *, several: bool = False
+    tuning_job: str,
+    summaries: Sequence[Mapping[str, Any]],
+    best: str | None = None,
+    *,
+    several: bool = False,
+    in_order: bool = False,
 ) -> Table:
     """A table of training jobs, the newest last; the best one is marked.
 
@@ -29,6 +34,7 @@ def training_jobs_table(
         summaries: TrainingJobSummaries of ListTrainingJobsForHyperParameterTuningJob.
         best: Name of the best training job.
         several: Whether the tuning job has several definitions, which then have a column.
+        in_order: Whether the order of the summaries is kept.
     """
     from rich.markup import escape
     from rich.table import Table
@@ -41,7 +47,7 @@ def training_jobs_table(
     table.add_column("objective", justify="right")
     table.add_column("seconds", justify="right")
     table.add_column("hyperparameters", overflow="fold")
-    for summary in sorted(summaries, key=lambda item: item["CreationTime"]):
+    for summary in summaries if in_order else sorted(summaries, key=lambda item: item["CreationTime"]):
         name, status = summary["TrainingJobName"], summary["TrainingJobStatus"]
         value = objective_value(summary)
         shown = name.removeprefix(f"{tuning_job}-")
@@ -57,6 +63,14 @@ def training_jobs_table(
     return table
 
 
+def training_seconds(summary: Mapping[str, Any]) -> float | None:
+    """How long a training job trained, or has trained so far; None before its start."""
+    start, end = summary.get("TrainingStartTime"), summary.get("TrainingEndTime")
+    if not isinstance(start, datetime):
+        return None
+    return ((end if isinstance(end, datetime) else datetime.now(UTC)) - start).total_seconds()
+
+
 def output_lines(prefix: str, outputs: Mapping[str, str]) -> list[str]:
     """Published SSM parameters, one a line and unwrapped, so that they can be copied."""
     names = {name.removeprefix(prefix): value for name, value in sorted(outputs.items())}
@@ -65,10 +79,8 @@ def output_lines(prefix: str, outputs: Mapping[str, str]) -> list[str]:
 
 
 def _seconds(summary: Mapping[str, Any]) -> str:
-    start, end = summary.get("TrainingStartTime"), summary.get("TrainingEndTime")
-    if not isinstance(start, datetime) or not isinstance(end, datetime):
-        return ""
-    return f"{(end - start).total_seconds():.1f}"
+    seconds = training_seconds(summary)
+    return "" if seconds is None else f"{seconds:.1f}"
 
 
 def _assignments(values: Mapping[str, str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import pty
 import re
 import select
 import shutil
@@ -23,6 +24,7 @@ import pytest
 from botocore.stub import Stubber
 
 from hpo_constructs.account import Account, AccountError, DeniedError, MissingError, find
+from hpo_constructs.account.logs import GROUP, TrainingLog
 from hpo_constructs.cli.__main__ import main
 from hpo_constructs.local import LocalEndpoint
 from hpo_constructs.report.tuning_jobs import completion_reason, duration_text, failure_reasons, sorted_training_jobs
@@ -102,17 +104,26 @@ class Site:
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
+    def account(self) -> Account:
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in self.environment.items():
+                patch.setenv(name, value)
+            account = Account()
+            account.client("logs")
+        return account
+
     def deploy(self) -> None:
         """Synthesize and create the stack as the CDK CLI does, in a fraction of its time."""
         jobs = (("good", TOTAL), ("slow", TOTAL), ("broken", 5), ("unused", TOTAL))
         text = "tuning_jobs:\n" + "".join(JOB.format(name=name, total=total, mode=name) for name, total in jobs)
         (self.folder / "jobs.yaml").write_text(text)
         out = self.folder / "cdk.out"
-        subprocess.run(
+        done = subprocess.run(
             [sys.executable, "-m", "hpo_constructs.stacks", "jobs.yaml", "--stack-name", "Team"],
             cwd=self.folder,
-            check=True,
+            check=False,
             capture_output=True,
+            text=True,
             env={
                 **self.environment,
                 "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
@@ -120,6 +131,7 @@ class Site:
                 "CDK_VALIDATION": "false",
             },
         )
+        assert done.returncode == 0, done.stderr
         s3, cloudformation = self.endpoint.client("s3"), self.endpoint.client("cloudformation")
         self.endpoint.client("ssm").put_parameter(Name="/cdk-bootstrap/hnb659fds/version", Value="30", Type="String")
         s3.create_bucket(Bucket="models")
@@ -275,6 +287,34 @@ def test_best_is_the_published_one_and_its_model_comes_down(site: Site, good: di
     assert re.search(r"^ +x \* +0\.", text, flags=re.MULTILINE)
 
 
+def test_a_published_best_outlives_its_stack_and_a_model_may_be_many_files(site: Site, tmp_path: Path) -> None:
+    s3, ssm = site.endpoint.client("s3"), site.endpoint.client("ssm")
+    for key in ("lost/model/a.txt", "lost/model/deep/b.txt", "lost/model-of-another/c.txt"):
+        s3.put_object(Bucket="models", Key=key, Body=key.encode())
+    best = {
+        "best-training-job-name": "lost-001",
+        "objective-metric-name": "score",
+        "objective-metric-value": 0.5,
+        "hyperparameters": {"x": "1"},
+        "model-artifacts": "s3://models/lost/model/",
+        "training-image": "own:1.0",
+        "tuning-job-name": "lost-0123456789",
+        "tuning-job-status": "Completed",
+    }
+    ssm.put_parameter(Name="/hpo/Gone/lost/best", Value=json.dumps(best), Type="String")
+    document = site.json("best", "lost", "--output", str(tmp_path))
+    assert (document["best"], document["training_job"]) == (best, None)
+    files = {str(file.relative_to(tmp_path)) for file in tmp_path.rglob("*") if file.is_file()}
+    assert files == {"best.json", "a.txt", "deep/b.txt"}
+    ssm.put_parameter(Name="/hpo/Other/lost/best", Value=json.dumps(best), Type="String")
+    several = site.hpo("best", "lost")
+    assert (several.returncode, "choose one with --stack" in several.stderr) == (2, True)
+    moved = json.dumps(best | {"model-artifacts": "s3://models/nowhere/"})
+    ssm.put_parameter(Name="/hpo/Other/lost/best", Value=moved, Type="String", Overwrite=True)
+    empty = site.hpo("best", "lost", "--stack", "Other", "--output", str(tmp_path))
+    assert (empty.returncode, "there is no model at s3://models/nowhere/" in empty.stderr) == (2, True)
+
+
 @pytest.mark.parametrize("job", ["unused", "broken"])
 def test_without_a_best_the_exit_code_is_1(site: Site, broken: Any, job: str) -> None:
     done = site.hpo("best", job)
@@ -301,6 +341,31 @@ def test_logs_are_of_a_failed_training_job_where_the_job_failed(site: Site, brok
     short = name.split("-", 2)[2]
     assert name in site.hpo("logs", "broken", "--training-job", short).stderr
     assert "has no training job 'x'" in site.hpo("logs", "broken", "--training-job", "x").stderr
+
+
+def test_a_log_of_several_instances_and_pages_comes_in_order(site: Site, good: dict[str, Any]) -> None:
+    logs, now = site.endpoint.client("logs"), int(time.time() * 1000) - 3_600_000
+
+    def put(stream: str, numbers: list[int]) -> None:
+        for start in range(0, len(numbers), 5000):
+            events = [{"timestamp": now + each, "message": f"line {each}"} for each in numbers[start : start + 5000]]
+            logs.put_log_events(logGroupName=GROUP, logStreamName=stream, logEvents=events)
+
+    first, second = "two-001/algo-1-1700000000", "two-001/algo-2-1700000000"
+    for stream in (first, second, "two-0010/algo-1-1700000000"):
+        logs.create_log_stream(logGroupName=GROUP, logStreamName=stream)
+    put("two-0010/algo-1-1700000000", [0])
+    put(first, list(range(10_050)))  # more than a page
+    put(second, [5, 10_060])
+    log, tail = TrainingLog(site.account(), "two-001"), TrainingLog(site.account(), "two-001")
+    lines = list(log.read())
+    assert [line.timestamp - now for line in lines] == sorted([*range(10_050), 5, 10_060])
+    assert (lines[-1].instance, lines[-1].message, log.instances) == ("algo-2", "line 10060", 2)
+    last = list(tail.read(10_020))
+    assert last == lines[-10_020:]
+    put(first, [20_000])
+    for each in (log, tail):
+        assert [(line.instance, line.message) for line in each.read()] == [("algo-1", "line 20000")]
 
 
 def test_ctrl_c_leaves_the_run_and_stop_ends_it(site: Site) -> None:
@@ -343,6 +408,81 @@ def test_ctrl_c_leaves_the_run_and_stop_ends_it(site: Site) -> None:
     assert (again.returncode, "nothing of slow runs" in again.stdout) == (0, True)
 
 
+def test_runs_of_equal_names_are_told_apart_by_their_executions(site: Site) -> None:
+    skipped = site.hpo("start", "twin", "--stack", "TwinA", "--wait", "--interval", "0.5")
+    assert (skipped.returncode, "skipped: another run of the job had not ended" in skipped.stderr) == (1, True)
+    request = next(
+        each for each in json.loads(site.hpo("render", str(site.folder / "jobs.yaml")).stdout) if "slow" in str(each)
+    )
+    role = "arn:aws:iam::123456789012:role/training"
+    request["TrainingJobDefinition"]["RoleArn"] = role
+    made = {}
+    for stack in ("TwinA", "TwinB"):
+        made[stack] = site.json("start", "twin", "--stack", stack)["tuning_job"]
+        request["HyperParameterTuningJobName"] = made[stack]
+        site.endpoint.client("sagemaker").create_hyper_parameter_tuning_job(**request)
+    for stack, name in made.items():
+        shown = site.json("show", "twin", "--stack", stack)
+        assert shown["tuning_job"]["HyperParameterTuningJobName"] == name
+        assert shown["declared_job"]["stack"] == stack
+    # Their executions have ended: nobody watches them.
+    done = site.hpo("stop", "twin", "--stack", "TwinA")
+    assert f"tuning job {made['TwinA']} is being stopped" in done.stdout
+    assert made["TwinB"] not in done.stdout
+    other = site.json("show", made["TwinB"])["tuning_job"]["HyperParameterTuningJobStatus"]
+    assert other == "InProgress"
+    assert "nothing is left running" in site.hpo("stop", made["TwinB"]).stdout
+    named = site.hpo("start", made["TwinB"])
+    assert (named.returncode, "for a new run of twin give that name" in named.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(("environment", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_colour_is_for_terminals_and_may_be_refused(
+    site: Site, good: dict[str, Any], environment: dict[str, str], coloured: bool
+) -> None:
+    ours, theirs = pty.openpty()
+    done = subprocess.run(
+        [sys.executable, "-m", "hpo_constructs.cli", "jobs", "--name", good["tuning_job"]],
+        stdout=theirs,
+        timeout=30,
+        check=True,
+        env={**site.environment, "TERM": "xterm-256color", **environment},
+    )
+    assert done.returncode == 0
+    text = os.read(ours, 10_000).decode()
+    os.close(ours)
+    os.close(theirs)
+    assert "Completed" in text
+    assert ("\x1b[" in text) is coloured
+
+
+def test_watching_the_list_ends_with_ctrl_c(site: Site, good: dict[str, Any]) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hpo_constructs.cli", "jobs", "--watch", "--name", good["tuning_job"]],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=site.environment,
+    )
+    assert process.stdout is not None
+    seen = process.stdout.readline() + process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+    assert good["tuning_job"] in seen
+    assert (process.returncode, errors) == (0, "")
+
+
+def test_a_check_loads_no_account(site: Site) -> None:
+    code = (
+        "import sys; sys.argv = ['hpo', 'check', 'jobs.yaml']\n"
+        "from hpo_constructs.cli.__main__ import main\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
+        "print([name for name in sys.modules if name.startswith(('boto', 'hpo_constructs.account'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=site.folder, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -350,7 +490,7 @@ def test_ctrl_c_leaves_the_run_and_stop_ends_it(site: Site) -> None:
         (("show", "nothing-like-it"), "declared are: broken, good, slow, unused"),
         (("start", "twin"), "2 stacks of http"),
         (("start", "twin"), "choose one with --stack: TwinA, TwinB"),
-        (("show", "twin", "--stack", "TwinA"), "has not run; start it with `hpo start twin`"),
+        (("show", "unused"), "unused is declared by stack Team and has not run; start it with `hpo start unused`"),
         (("show", "good", "--stack", "Nowhere"), "stacks that declare tuning jobs: Team, TwinA, TwinB"),
         (("show", "good", "--stack", "TwinA"), "there is no tuning job 'good' in stack TwinA"),
         (("jobs", "--json", "--watch"), "--json and --watch cannot be given together"),
@@ -434,8 +574,18 @@ def test_a_tuning_job_is_found_without_the_right_to_see_stacks(account: Account)
         token = {"NextToken": following} if following else {}
     with sagemaker, cloudformation:
         found = find(account, "churn")
+        cloudformation.assert_no_pending_responses()
         sagemaker.assert_no_pending_responses()
     assert (found.tuning_job, found.name, found.declared) == ("churn-abcdef0123", "churn", None)
+
+
+def test_where_nothing_is_found_the_missing_right_is_told(account: Account) -> None:
+    sagemaker, cloudformation = Stubber(account.client("sagemaker")), Stubber(account.client("cloudformation"))
+    cloudformation.add_client_error("describe_stacks", "AccessDenied", "not yours", 403)
+    sagemaker.add_client_error("describe_hyper_parameter_tuning_job", "ResourceNotFound", "none")
+    sagemaker.add_response("list_hyper_parameter_tuning_jobs", {"HyperParameterTuningJobSummaries": []})
+    with sagemaker, cloudformation, pytest.raises(DeniedError, match="cloudformation:DescribeStacks"):
+        find(account, "churn")
 
 
 def summary(name: str) -> dict[str, Any]:
