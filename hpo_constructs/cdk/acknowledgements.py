@@ -27,6 +27,21 @@ def acknowledge_wildcards(construct: Construct, resources: Iterable[str], reason
     acknowledge_resources(construct, dict.fromkeys(resources, reason))
 
 
+class WildcardReasons:
+    """Why the wildcards of one construct are needed, collected until everything is defined."""
+
+    def __init__(self, construct: Construct) -> None:
+        self._place = Place.of(Stack.of(construct))
+        self._reasons: dict[str, str] = {}
+        construct.node.add_validation(_Later(construct, self._reasons))
+
+    def add(self, resources: Iterable[str], reason: str) -> None:
+        """States why those of the resources that have a wildcard need it."""
+        for resource in resources:
+            if "*" in resource:
+                self._reasons[self._place.replaced(resource, _PSEUDO_PARAMETERS)] = reason
+
+
 def acknowledge_resources(construct: Construct, reasons: Mapping[str, str]) -> None:
     """States why resources need their wildcards; those without any are left out."""
     place = Place.of(Stack.of(construct))
@@ -58,11 +73,9 @@ class _Later:
 
     def validate(self) -> list[str]:
         """Finds nothing wrong."""
-        resolve = Stack.of(self._construct).resolve
-        acknowledge(
-            self._construct,
-            {_finding(_flat(resolve(resource))): reason for resource, reason in self._reasons.items()},
-        )
+        resolved = Stack.of(self._construct).resolve(list(self._reasons))
+        reasons = zip(resolved, self._reasons.values(), strict=True)
+        acknowledge(self._construct, {_finding(_flat(resource)): reason for resource, reason in reasons})
         return []
 
 

@@ -9,6 +9,7 @@ https://docs.aws.amazon.com/cdk/v2/guide/policy-validation-synthesis.html
 
 from importlib.metadata import version
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 import jsii
 from aws_cdk import (
@@ -25,6 +26,7 @@ from constructs import Construct, IConstruct
 from ..quotas import state
 from ..quotas.costs import state_budget
 from ..rules import Finding, Scope, Severity, check
+from .place import Place
 from .plan import TuningPlan
 
 # Stands before the two colons of an acknowledgement's id.
@@ -49,7 +51,7 @@ _SEVERITIES: Final = {
 _REGISTRAR_ID: Final = "HpoFindings"
 
 
-def report_findings(construct: Construct, declared: Any) -> None:
+def report_findings(construct: Construct, declared: Any, stack: Stack) -> None:
     """Has a declaration checked at synthesis and its findings reported under a construct.
 
     Findings of severity error and quota fail the synthesis, once all findings of all jobs are known. The account's
@@ -58,25 +60,27 @@ def report_findings(construct: Construct, declared: Any) -> None:
     Raises:
         QuotaError: the context names an unknown edition or quota, or its budget is wrong.
     """
-    quotas = construct.node.try_get_context(QUOTAS_CONTEXT)
+    node = construct.node
+    quotas = node.try_get_context(QUOTAS_CONTEXT)
     # A wrong statement is told here: an exception in a callback of the CDK would lose its class.
     state(quotas)
-    budget = construct.node.try_get_context(BUDGET_CONTEXT)
+    budget = node.try_get_context(BUDGET_CONTEXT)
     state_budget(budget)
-    _plugin(construct).add(construct, declared, quotas)
-    TuningPlan.of(construct).add(construct, declared, quotas, budget)
+    _plugin(stack).add(node.path, Place.of(stack), declared, quotas, budget)
 
 
 def report_finding(construct: Construct, finding: Finding) -> None:
     """Has a finding of the deployment itself reported under a construct, beside those of the rules."""
-    _plugin(construct).add_finding(construct, finding)
+    _plugin(Stack.of(construct)).add_finding(construct, finding)
 
 
-def _plugin(construct: Construct) -> "_FindingsPlugin":
-    root = construct.node.root
-    found = root.node.try_find_child(_REGISTRAR_ID)
-    registrar = found if isinstance(found, _Registrar) else _Registrar(root, _REGISTRAR_ID)
-    return registrar.plugin
+def _plugin(stack: Stack) -> "_FindingsPlugin":
+    if stack not in _PLUGINS:
+        root = stack.node.root
+        found = root.node.try_find_child(_REGISTRAR_ID)
+        registrar = found if isinstance(found, _Registrar) else _Registrar(root, _REGISTRAR_ID)
+        _PLUGINS[stack] = registrar.plugin
+    return _PLUGINS[stack]
 
 
 @jsii.implements(IPolicyValidationPlugin)
@@ -102,9 +106,9 @@ class _FindingsPlugin:
         """None named: the list serves the CDK's usage figures only."""
         return None
 
-    def add(self, construct: Construct, declared: Any, quotas: Any) -> None:
-        in_stack = self._declared.setdefault(Stack.of(construct).node.path, [])
-        in_stack.append((construct.node.path, declared, quotas))
+    def add(self, path: str, place: Place, declared: Any, quotas: Any, budget: Any) -> None:
+        self._declared.setdefault(place.path, []).append((path, declared, quotas))
+        self._plan.add(path, place, declared, quotas, budget)
 
     def add_finding(self, construct: Construct, finding: Finding) -> None:
         self._of_deployment.append((construct.node.path, finding))
@@ -138,6 +142,10 @@ class _Registrar(Construct):
         super().__init__(root, id)  # type: ignore[arg-type] # the root of a tree is a Construct
         self.plugin = _FindingsPlugin(TuningPlan.of(root))
         Validations.of(root).add_plugins(self.plugin)
+
+
+# By stack: looking it up in the tree for every job takes time.
+_PLUGINS: WeakKeyDictionary[Stack, _FindingsPlugin] = WeakKeyDictionary()
 
 
 def _not_checked(findings: list[Finding], construct_path: str) -> PolicyViolation:

@@ -5,23 +5,19 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import jsii
-from aws_cdk import Duration, Stack
+from aws_cdk import Duration
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
-from hpo_handlers.contract import QUEUE, Output, Overlap
+from hpo_handlers.contract import Overlap
 
-from ..errors import SpecError
 from ..spec.declaration import Declaration
 from ..spec.run import RunSettings
-from ..workflow import StateName, Target, execution_timeout_seconds, states
-from .deployment_checks import run_findings
-from .findings import report_finding, report_findings
-from .request import definitions, placeholders_replaced, text, with_training_role
+from ..workflow import StateName, states
+from .run import DeclaredRun
 from .runtime import TuningRuntime
-from .training_role import training_role as made_training_role
 
 if TYPE_CHECKING:
     from ..spec import TuningJobSpec
@@ -68,31 +64,17 @@ class TuningFragment(sfn.StateMachineFragment):
             QuotaError: the context `hpo:quotas` names an unknown edition or quota.
         """
         super().__init__(scope, id)
-        self._spec = spec
-        stack = Stack.of(self)
-        request = placeholders_replaced(_request(spec), stack)
-        name = str(request.get("HyperParameterTuningJobName", ""))
-        self._run_settings = run or (spec.run if isinstance(spec, Declaration) else RunSettings())
-        self._name = name
-        self._output_prefix = f"{(self._run_settings.output_prefix or f'/hpo/{stack.stack_name}/{name}').rstrip('/')}/"
-        self._training_role = self._role(request, training_role)
-        if self._training_role:
-            request = with_training_role(request, self._training_role.role_arn)
-        self._declared_request = placeholders_replaced(_request(spec), stack)
-        self._request = request
-
-        runtime = TuningRuntime.of(self)
-        self._allow(runtime, name)
-        report_findings(self._reported_on(), spec)
-        for finding in run_findings(request, self.overlap):
-            report_finding(self._reported_on(), finding)
+        # Whether runs may overlap is your own state machine's to decide.
+        self._run = DeclaredRun(
+            self, spec=spec, training_role=training_role, run=run, reported_on=self, overlap=Overlap.ALLOW
+        )
+        runtime = self._run.runtime
         machine = states(
-            request,
-            output_prefix=self._output_prefix,
+            self._run.request,
+            output_prefix=self._run.output_prefix,
             functions={function: function for function in runtime.functions},
             result_path=result_path,
-            policy=self._run_settings.policy,
-            overlap=self.overlap,
+            policy=self._run.settings.policy,
         )
         # Plain strings all through: jsii takes the members of an enum for its own kind.
         built = _States(self, json.loads(json.dumps(machine)), runtime)
@@ -112,12 +94,12 @@ class TuningFragment(sfn.StateMachineFragment):
     @property
     def spec(self) -> "TuningJobSpec | Declaration":
         """What was declared."""
-        return self._spec
+        return self._run.spec
 
     @property
     def training_role(self) -> iam.IRole | None:
         """The role of the training jobs, made or given; None when every definition names its own."""
-        return self._training_role
+        return self._run.training_role
 
     @property
     def grant_principal(self) -> iam.IPrincipal:
@@ -127,34 +109,32 @@ class TuningFragment(sfn.StateMachineFragment):
             SpecError: every definition names its own role, so there is none to grant to. The CDK's `grant` methods
                 turn it into a RuntimeError of the same text.
         """
-        if self._training_role is None:
-            raise SpecError(f"every definition of {self._spec.name} names its own role; grant to these roles instead")
-        return self._training_role
+        return self._run.grant_principal
 
     @property
     def output_prefix(self) -> str:
         """Path of the SSM parameters, with a slash at its end."""
-        return self._output_prefix
+        return self._run.output_prefix
 
     @property
     def timeout(self) -> Duration:
         """How long the fragment can take: the tuning job's own limit and time to wind up."""
-        return Duration.seconds(execution_timeout_seconds(self._request, queued=self.overlap is Overlap.QUEUE))
+        return Duration.seconds(self._run.timeout_seconds)
 
     @property
     def declared_request(self) -> Mapping[str, Any]:
         """The declared request, with tokens for what only the deployment knows, and without a role made for it."""
-        return self._declared_request
+        return self._run.declared_request
 
     @property
     def run_settings(self) -> RunSettings:
         """How the runs begin and what they publish."""
-        return self._run_settings
+        return self._run.settings
 
     @property
     def overlap(self) -> Overlap:
         """What a run does while another one is running: your own state machine decides that, so they may overlap."""
-        return Overlap.ALLOW
+        return self._run.overlap
 
     def guard(self, state_machine: sfn.IStateMachine) -> None:
         """Has the tuning job stopped when an execution of your state machine is aborted, fails or times out, and when
@@ -162,7 +142,7 @@ class TuningFragment(sfn.StateMachineFragment):
 
         Without it a tuning job goes on to its own end, or its limits, after its execution was aborted.
         """
-        TuningRuntime.of(self).watch(state_machine, self._name)
+        self._run.guard(state_machine)
 
     def parameter_name(self, output: str) -> str:
         """Name of the SSM parameter of an output, such as `model-artifacts`.
@@ -170,49 +150,11 @@ class TuningFragment(sfn.StateMachineFragment):
         Raises:
             SpecError: there is no such output.
         """
-        if output not in set(Output):
-            raise SpecError(f"unknown output {output!r}; outputs are {', '.join(Output)}")
-        return f"{self._output_prefix}{output}"
+        return self._run.parameter_name(output)
 
     def grant_read_outputs(self, grantee: iam.IGrantable) -> iam.Grant:
         """Lets a principal read the SSM parameters."""
-        return iam.Grant.add_to_principal(
-            grantee=grantee,
-            actions=["ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath"],
-            # A query by path is about the path itself.
-            resource_arns=[self._parameters_arn(self._output_prefix.rstrip("/")), self._parameters_arn("*")],
-        )
-
-    def _reported_on(self) -> Construct:
-        """The construct under which the declaration's findings are listed."""
-        return self
-
-    def _role(self, request: Mapping[str, Any], given: iam.IRole | None) -> iam.IRole | None:
-        if all(text(definition, "RoleArn") for definition in definitions(request)):
-            return None
-        return given or made_training_role(self, "TrainingRole", request)
-
-    def _allow(self, runtime: TuningRuntime, name: str) -> None:
-        stack = Stack.of(self)
-        sagemaker = f"arn:{stack.partition}:sagemaker:{stack.region}:{stack.account}"
-        # SageMaker writes names in ARNs in lower case, whatever the job is called.
-        names = sorted({name, name.lower()})
-        runtime.allow(Target.TUNING_JOBS, [f"{sagemaker}:hyper-parameter-tuning-job/{each}-*" for each in names])
-        runtime.allow(Target.TRAINING_JOBS, [f"{sagemaker}:training-job/{each}-*" for each in names])
-        roles = [role for definition in definitions(self._request) if (role := text(definition, "RoleArn"))]
-        runtime.allow(Target.TRAINING_ROLES, list(dict.fromkeys(roles)))
-        # Below the stack's own path one resource stands for all jobs: a role has little room.
-        own = self._run_settings.output_prefix is None
-        outputs = f"/hpo/{stack.stack_name}/*" if own else self._output_prefix.rstrip("/")
-        runtime.allow(Target.OUTPUTS, [self._parameters_arn(outputs if own else f"{outputs}/*")])
-        runtime.allow(Target.BEST, [self._parameters_arn(f"{outputs}/{Output.BEST}")])
-        if self.overlap is not Overlap.ALLOW:
-            runtime.allow(Target.QUEUE, [self._parameters_arn(f"{outputs}/{QUEUE}")])
-
-    def _parameters_arn(self, end: str) -> str:
-        stack = Stack.of(self)
-        path = end if end.startswith("/") else f"{self._output_prefix}{end}"
-        return f"arn:{stack.partition}:ssm:{stack.region}:{stack.account}:parameter{path}"
+        return self._run.grant_read_outputs(grantee)
 
 
 class _States:
@@ -301,7 +243,3 @@ class _States:
                 jitter_strategy=sfn.JitterType[retrier["JitterStrategy"]],
             )
         return task
-
-
-def _request(spec: "TuningJobSpec | Declaration") -> dict[str, Any]:
-    return dict(spec.request if isinstance(spec, Declaration) else spec.to_request())

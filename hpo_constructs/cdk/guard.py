@@ -21,6 +21,7 @@ from hpo_handlers.contract import Key
 
 from ..workflow import CLEAN_UP, STOP, guard_definition, tuning_job_entries
 from .acknowledgements import acknowledge
+from .place import Place
 
 # An event pattern has 2,048 characters at most, the ARN of a state machine 142.
 # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
@@ -50,7 +51,9 @@ class RunGuard(Construct):
         self._machines: dict[str, list[str]] = {}
         self._rules = 0
         entries = Lazy.any(_Produced(lambda: tuning_job_entries(self._machines)))
-        definition = guard_definition(entries, functions={STOP.id: functions[STOP.id].function_arn})
+        definition = guard_definition(
+            entries, functions={STOP.id: functions[STOP.id].function_arn}, partition=Place.of(stack).partition
+        )
         self._state_machine = sfn.CfnStateMachine(
             self,
             "StateMachine",
@@ -80,13 +83,13 @@ class RunGuard(Construct):
             properties={str(Key.TUNING_JOBS): entries},
         )
 
-    def watches(self, state_machine: sfn.IStateMachine) -> bool:
+    def watches(self, state_machine_arn: str) -> bool:
         """Whether the state machine is watched already."""
-        return state_machine.state_machine_arn in self._machines
+        return state_machine_arn in self._machines
 
-    def watch(self, state_machine: sfn.IStateMachine, declared_name: str) -> None:
+    def watch(self, state_machine_arn: str, declared_name: str) -> None:
         """Watches a state machine that runs a tuning job of this declared name."""
-        names = self._machines.setdefault(state_machine.state_machine_arn, [])
+        names = self._machines.setdefault(state_machine_arn, [])
         if declared_name not in names:
             names.append(declared_name)
         if len(self._machines) > self._rules * _MACHINES_PER_RULE:
@@ -129,7 +132,8 @@ def executions_arn(state_machine: sfn.IStateMachine) -> str:
         name: str | None = state_machine.state_machine_name
     else:
         name = stack.split_arn(state_machine.state_machine_arn, ArnFormat.COLON_RESOURCE_NAME).resource_name
-    return f"arn:{stack.partition}:states:{stack.region}:{stack.account}:execution:{name}:*"
+    place = Place.of(stack)
+    return f"arn:{place.partition}:states:{place.region}:{place.account}:execution:{name}:*"
 
 
 @jsii.implements(IStableAnyProducer)

@@ -16,18 +16,24 @@ class Place:
         region: The region.
         account: The account.
         url_suffix: What hosts' names end with.
+        stack_name: The stack's name.
+        path: The stack's construct path.
     """
 
     partition: str
     region: str
     account: str
     url_suffix: str
+    stack_name: str
+    path: str
 
     @classmethod
     def of(cls, stack: Stack) -> "Place":
         """The place of a stack."""
         if stack not in _PLACES:
-            _PLACES[stack] = cls(stack.partition, stack.region, stack.account, stack.url_suffix)
+            _PLACES[stack] = cls(
+                stack.partition, stack.region, stack.account, stack.url_suffix, stack.stack_name, stack.node.path
+            )
         return _PLACES[stack]
 
     def replaced(self, text: str, values: Mapping[str, str]) -> str:

@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from aws_cdk import Stack, Stage, Token
+from aws_cdk import Stage
 from constructs import Construct, IConstruct
 
 from ..quotas.planner import plan
 from ..rules import Finding, Scope, check, read_jobs
 from ..rules.needs import job_needs
 from ..spec.declaration import Declaration
+from .place import Place
 
 # The plan's file in the cloud assembly.
 PLAN_FILE: Final = "hpo-plan.json"
@@ -70,22 +71,22 @@ class TuningPlan(Construct):
         turn = f"turn {len({turn for _, turn in self._turns}) + 1}"
         self._turns += [(construct.node.path, turn) for construct in constructs]
 
-    def add(self, construct: Construct, declared: Any, quotas: Any, budget: Any) -> None:
+    def add(self, path: str, place: Place, declared: Any, quotas: Any, budget: Any) -> None:
         """Takes a tuning job into the plan.
 
         Args:
-            construct: The construct that declares it.
+            path: Path of the construct that declares it.
+            place: Where its stack is deployed.
             declared: What is declared: a `TuningJobSpec` or a declaration.
             quotas: What the context states of the account's quotas.
             budget: What the context states of the budget of all jobs.
         """
-        stack = Stack.of(construct)
         self._jobs.append(
             _Planned(
-                path=construct.node.path,
-                stack=stack.node.path,
-                account=_known(stack.account),
-                region=_known(stack.region),
+                path=path,
+                stack=place.path,
+                account=_known(place.account),
+                region=_known(place.region),
                 declared=declared,
                 quotas=quotas,
                 budget=budget,
@@ -132,4 +133,4 @@ class TuningPlan(Construct):
 
 
 def _known(value: str) -> str | None:
-    return None if Token.is_unresolved(value) else value
+    return None if "${Token[" in value else value

@@ -5,6 +5,8 @@ from typing import Any
 
 from aws_cdk import Stack
 
+from .place import Place
+
 
 def placeholders_replaced(request: Mapping[str, Any], stack: Stack) -> dict[str, Any]:
     """The request with `${AWS::AccountId}` and its like in strings replaced by what the stack knows or its tokens.
@@ -12,12 +14,13 @@ def placeholders_replaced(request: Mapping[str, Any], stack: Stack) -> dict[str,
     Only CloudFormation's pseudo parameters are replaced:
     https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/pseudo-parameter-reference.html
     """
+    place = Place.of(stack)
     known = {
-        "${AWS::AccountId}": stack.account,
-        "${AWS::Partition}": stack.partition,
-        "${AWS::Region}": stack.region,
-        "${AWS::StackName}": stack.stack_name,
-        "${AWS::URLSuffix}": stack.url_suffix,
+        "${AWS::AccountId}": place.account,
+        "${AWS::Partition}": place.partition,
+        "${AWS::Region}": place.region,
+        "${AWS::StackName}": place.stack_name,
+        "${AWS::URLSuffix}": place.url_suffix,
     }
 
     def replaced(text: str) -> str:

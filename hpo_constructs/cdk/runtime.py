@@ -7,6 +7,7 @@ from pathlib import Path
 from shutil import copytree, ignore_patterns, rmtree
 from tempfile import mkdtemp
 from typing import Final
+from weakref import WeakKeyDictionary
 
 from aws_cdk import CustomResource, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
@@ -19,7 +20,8 @@ import hpo_handlers
 from hpo_handlers.metrics import STACK_VARIABLE
 
 from ..workflow import CLEAN_UP, DEPLOY, FUNCTIONS, Function, Target
-from .acknowledgements import acknowledge_wildcards
+from .acknowledgements import WildcardReasons
+from .definitions import Definitions
 from .guard import RunGuard, executions_arn
 from .tracing import allow_tracing, tracing_enabled
 from .training_role import SAGEMAKER
@@ -45,12 +47,16 @@ class TuningRuntime(Construct):
 
     Attributes:
         functions: The Lambda functions by id.
+        function_arns: Their ARNs by id.
+        definitions: The definitions of the stack's tuning jobs.
         state_machine_role: Role of the state machines: it may invoke the functions, and send traces where tracing
             is on.
         tracing: Whether runs are traced with X-Ray; the context `hpo:tracing` says so.
     """
 
     functions: dict[str, lambda_.Function]
+    function_arns: dict[str, str]
+    definitions: Definitions
     state_machine_role: iam.IRole
     tracing: bool
 
@@ -58,6 +64,7 @@ class TuningRuntime(Construct):
         super().__init__(stack, _ID)
         self.tracing = tracing_enabled(self)
         self._roles: dict[str, iam.Role] = {}
+        self._wildcards: dict[str, WildcardReasons] = {}
         self._statements: dict[tuple[str, Target], tuple[iam.PolicyStatement, int]] = {}
         self._resources: dict[tuple[str, Target], set[str]] = {}
         self._allowed: list[tuple[Target, tuple[str, ...]]] = []
@@ -66,15 +73,23 @@ class TuningRuntime(Construct):
         )
         self.functions = {function.id: self._function(function) for function in FUNCTIONS}
         self.state_machine_role = self._state_machine_role()
+        self.function_arns = {id: function.function_arn for id, function in self.functions.items()}
+        self.definitions = Definitions(self)
         self._guard: RunGuard | None = None
         self._waiter: RunWaiter | None = None
 
     @staticmethod
     def of(scope: Construct) -> "TuningRuntime":
         """The stack's shared part, made when there is none yet."""
-        stack = Stack.of(scope)
-        found = stack.node.try_find_child(_ID)
-        return found if isinstance(found, TuningRuntime) else TuningRuntime(stack)
+        return TuningRuntime.of_stack(Stack.of(scope))
+
+    @staticmethod
+    def of_stack(stack: Stack) -> "TuningRuntime":
+        """The shared part of a stack, made when there is none yet."""
+        if stack not in _RUNTIMES:
+            found = stack.node.try_find_child(_ID)
+            _RUNTIMES[stack] = found if isinstance(found, TuningRuntime) else TuningRuntime(stack)
+        return _RUNTIMES[stack]
 
     def allow(self, target: Target, resources: Sequence[str]) -> None:
         """Lets every function that calls actions on such targets call them on these resources."""
@@ -90,7 +105,7 @@ class TuningRuntime(Construct):
                 known.update(new)
                 self._statement(function, target, permission.actions, len(new)).add_resources(*new)
                 if target in _WILDCARDS:
-                    acknowledge_wildcards(self._roles[function.id], new, _WILDCARDS[target])
+                    self._wildcards[function.id].add(new, _WILDCARDS[target])
 
     def watch(self, state_machine: sfn.IStateMachine, declared_name: str) -> None:
         """Has the tuning job stopped whenever an execution of a state machine ends without its own doing."""
@@ -98,10 +113,11 @@ class TuningRuntime(Construct):
             self._guard = RunGuard(self, self.functions, self.state_machine_role, tracing=self.tracing)
             # The deletion stops what runs while the function still may.
             self._guard.runs.node.add_dependency(self._roles[CLEAN_UP.id])
-        known = self._guard.watches(state_machine)
-        self._guard.watch(state_machine, declared_name)
+        arn = state_machine.state_machine_arn
+        known = self._guard.watches(arn)
+        self._guard.watch(arn, declared_name)
         if not known:
-            self.allow(Target.STATE_MACHINES, [state_machine.state_machine_arn])
+            self.allow(Target.STATE_MACHINES, [arn])
             self.allow(Target.EXECUTIONS, [executions_arn(state_machine)])
 
     @property
@@ -153,6 +169,7 @@ class TuningRuntime(Construct):
         if self.tracing:
             allow_tracing(role)
         self._roles[function.id] = role
+        self._wildcards[function.id] = WildcardReasons(role)
         return lambda_.Function(
             self,
             function.id,
@@ -192,6 +209,10 @@ class TuningRuntime(Construct):
     def _referred(self, role: iam.Role) -> iam.IRole:
         """The role by its ARN, which orders the resources; the CDK would name a dependency beside it."""
         return iam.Role.from_role_arn(self, f"{role.node.id}Reference", role.role_arn, mutable=False)
+
+
+# By stack: looking it up in the tree for every job takes time.
+_RUNTIMES: WeakKeyDictionary[Stack, TuningRuntime] = WeakKeyDictionary()
 
 
 @cache

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, Final
 
 from aws_cdk import Fn, Reference, Stack, Token, Tokenization
@@ -72,9 +73,9 @@ def training_role(scope: Construct, id: str, request: Mapping[str, Any]) -> iam.
     role = iam.Role(
         scope,
         id,
-        assumed_by=iam.ServicePrincipal(SAGEMAKER),
+        assumed_by=_sagemaker(),
         description=description,
-        inline_policies=None if holder else {"Training": _document(packed[0])},
+        inline_policies=None if holder else {"Training": _whole_document(packed[0])},
         # Named by the role: it is complete as soon as it exists.
         managed_policies=[
             iam.ManagedPolicy(holder, f"Policy{number}", description=description, document=_document(part))
@@ -117,6 +118,11 @@ class _Allowed:
         return {**statement, "Condition": dict(conditions)} if conditions else statement
 
 
+@cache
+def _sagemaker() -> iam.ServicePrincipal:
+    return iam.ServicePrincipal(SAGEMAKER)
+
+
 def _one_or_all(values: tuple[str, ...]) -> str | list[str]:
     return values[0] if len(values) == 1 else list(values)
 
@@ -126,6 +132,11 @@ def _document(allowed: Iterable[_Allowed]) -> iam.PolicyDocument:
     return iam.PolicyDocument(
         statements=[iam.PolicyStatement.from_json(each.as_json()) for each in allowed], minimize=False
     )
+
+
+def _whole_document(allowed: Iterable[_Allowed]) -> iam.PolicyDocument:
+    """The same in one call of the CDK, which may merge it further: nothing was cut."""
+    return iam.PolicyDocument.from_json({"Version": "2012-10-17", "Statement": [each.as_json() for each in allowed]})
 
 
 def _merged(allowed: Iterable[_Allowed]) -> Iterator[_Allowed]:

@@ -13,14 +13,14 @@ from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from hpo_handlers.contract import Overlap
-
 from ..spec.declaration import Declaration
 from ..spec.run import RunSettings
+from ..workflow import definition
 from .acknowledgements import acknowledge
-from .fragment import TuningFragment
+from .definitions import pieces
 from .guard import UNLOGGED
-from .runtime import TuningRuntime
+from .place import Place
+from .run import DeclaredRun
 from .triggers import RunOnDeploy, run_on_event, run_on_new_data, schedule_run
 
 if TYPE_CHECKING:
@@ -63,20 +63,34 @@ class TuningJob(Construct):
             QuotaError: the context `hpo:quotas` names an unknown edition or quota.
         """
         super().__init__(scope, id)
-        runtime = TuningRuntime.of(self)
-        # The state is the fragment's alone: an execution's output is the best training job.
-        self._run = _Run(self, "Run", spec=spec, training_role=training_role, run=run, result_path="$")
-        self._state_machine = sfn.StateMachine(
-            self,
-            "StateMachine",
-            definition_body=sfn.DefinitionBody.from_chainable(self._run),
-            role=runtime.state_machine_role,
-            timeout=self._run.timeout,
-            tracing_enabled=runtime.tracing or None,
+        stack = Stack.of(self)
+        declared = self._run = DeclaredRun(
+            Construct(self, "Run"), spec=spec, training_role=training_role, run=run, reported_on=self
+        )
+        runtime = declared.runtime
+        machine = definition(
+            declared.request,
+            output_prefix=declared.output_prefix,
+            functions=runtime.function_arns,
+            policy=declared.settings.policy,
+            overlap=declared.overlap,
+            partition=Place.of(stack).partition,
+        )
+        own = (declared.output_prefix, declared.name, *filter(None, (dict(declared.settings.policy or {}),)))
+        # Not of the CDK's states, as a fragment: they take most of a large stack's synthesis.
+        self._state_machine = runtime.definitions.made(
+            pieces(machine, own, stack),
+            lambda text: sfn.StateMachine(
+                self,
+                "StateMachine",
+                definition_body=sfn.DefinitionBody.from_string(text),
+                role=runtime.state_machine_role,
+                tracing_enabled=runtime.tracing or None,
+            ),
         )
         acknowledge(self._state_machine, UNLOGGED)
-        self._run.guard(self._state_machine)
-        output_id = re.sub(r"[^A-Za-z0-9]", "", self.node.path.removeprefix(Stack.of(self).node.path))
+        declared.guard(self._state_machine)
+        output_id = re.sub(r"[^A-Za-z0-9]", "", self.node.path.removeprefix(Place.of(stack).path))
         for name, value in (
             ("StateMachineArn", self._state_machine.state_machine_arn),
             ("OutputPrefix", self.output_prefix),
@@ -111,7 +125,7 @@ class TuningJob(Construct):
     @property
     def run_settings(self) -> RunSettings:
         """How the runs begin and what they publish."""
-        return self._run.run_settings
+        return self._run.settings
 
     @property
     def request(self) -> Mapping[str, Any]:
@@ -180,17 +194,3 @@ class TuningJob(Construct):
     def grant_read_outputs(self, grantee: iam.IGrantable) -> iam.Grant:
         """Lets a principal read the SSM parameters."""
         return self._run.grant_read_outputs(grantee)
-
-
-class _Run(TuningFragment):
-    """The fragment of a job: its findings are listed under the job."""
-
-    def _reported_on(self) -> Construct:
-        job = self.node.scope
-        assert isinstance(job, Construct)  # noqa: S101 - for the type checker: a job makes its run
-        return job
-
-    @property
-    def overlap(self) -> Overlap:
-        """What a run does while another one of the job is running."""
-        return Overlap(self.run_settings.overlap)

@@ -9,6 +9,7 @@ from constructs import Construct
 from ..workflow import DEPLOY, waiter_definition
 from .acknowledgements import acknowledge
 from .guard import UNLOGGED, plain
+from .place import Place
 from .tracing import allow_tracing
 
 
@@ -37,7 +38,9 @@ class RunWaiter(Construct):
             description="Waits for tuning jobs at deployment",
             inline_policies={"Function": iam.PolicyDocument(statements=[invoke])},
         )
-        definition = waiter_definition(functions={DEPLOY.id: function.function_arn})
+        definition = waiter_definition(
+            functions={DEPLOY.id: function.function_arn}, partition=Place.of(Stack.of(self)).partition
+        )
         machine = sfn.CfnStateMachine(
             self,
             "StateMachine",

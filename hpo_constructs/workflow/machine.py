@@ -24,8 +24,6 @@ from hpo_handlers.contract import CUSTOM_RESOURCE_SECONDS, Failure, Key, Overlap
 from .functions import CREATE, DEPLOY, POLL, PUBLISH, STOP, Function
 from .schedule import execution_timeout_seconds
 
-LAMBDA_INVOKE: Final = "arn:aws:states:::lambda:invoke"
-
 # The functions' error classes (hpo_handlers.service) and the failures of Lambda itself that may pass.
 # https://docs.aws.amazon.com/step-functions/latest/dg/connect-lambda.html
 _TEMPORARY: Final = (
@@ -73,6 +71,7 @@ def states(
     result_path: str = "$",
     policy: Mapping[str, Any] | None = None,
     overlap: str = Overlap.ALLOW,
+    partition: str = "aws",
 ) -> dict[str, dict[str, Any]]:
     """The states by name; `StateName.REQUEST` is the first.
 
@@ -86,6 +85,7 @@ def states(
             training job is published without one.
         overlap: What a run does while another one of the same state machine has not ended; runs do not heed each
             other by default.
+        partition: The partition, or whatever names it; the commercial regions' by default.
     """
     path = _Paths(result_path)
     turns = Overlap(overlap) is not Overlap.ALLOW
@@ -101,7 +101,7 @@ def states(
     ) -> dict[str, Any]:
         return {
             "Type": "Task",
-            "Resource": LAMBDA_INVOKE,
+            "Resource": _lambda_invoke(partition),
             "Parameters": {"FunctionName": functions[function.id], "Payload": payload},
             "ResultSelector": {f"{key}.$": f"$.Payload.{key}" for key in answer},
             "ResultPath": result_path,
@@ -223,10 +223,12 @@ def definition(
     result_path: str = "$",
     policy: Mapping[str, Any] | None = None,
     overlap: str = Overlap.ALLOW,
+    partition: str = "aws",
 ) -> dict[str, Any]:
     """The complete state machine; the arguments are those of `states`."""
     return {
         "StartAt": StateName.REQUEST,
+        "TimeoutSeconds": execution_timeout_seconds(request, queued=Overlap(overlap) is Overlap.QUEUE),
         "States": states(
             request,
             output_prefix=output_prefix,
@@ -234,8 +236,8 @@ def definition(
             result_path=result_path,
             policy=policy,
             overlap=overlap,
+            partition=partition,
         ),
-        "TimeoutSeconds": execution_timeout_seconds(request, queued=Overlap(overlap) is Overlap.QUEUE),
     }
 
 
@@ -249,7 +251,7 @@ class GuardState(StrEnum):
     DONE = "No tuning job is left"
 
 
-def guard_definition(tuning_jobs: Any, *, functions: Mapping[str, str]) -> dict[str, Any]:
+def guard_definition(tuning_jobs: Any, *, functions: Mapping[str, str], partition: str = "aws") -> dict[str, Any]:
     """The state machine that stops the tuning jobs of an execution which has ended without its own doing.
 
     Its input is `ExecutionArn` and `StateMachineArn`. It tries for hours, and looks once more when a function that
@@ -258,12 +260,13 @@ def guard_definition(tuning_jobs: Any, *, functions: Mapping[str, str]) -> dict[
     Args:
         tuning_jobs: What `tuning_job_entries` gives, or a token that stands for it.
         functions: ARN, or whatever names it, of each function by its id.
+        partition: The partition, or whatever names it; the commercial regions' by default.
     """
 
     def stop(following: GuardState) -> dict[str, Any]:
         return {
             "Type": "Task",
-            "Resource": LAMBDA_INVOKE,
+            "Resource": _lambda_invoke(partition),
             "Parameters": {
                 "FunctionName": functions[STOP.id],
                 "Payload": {
@@ -314,17 +317,18 @@ class WaiterState(StrEnum):
     FAIL = "Answer that waiting failed"
 
 
-def waiter_definition(*, functions: Mapping[str, str]) -> dict[str, Any]:
+def waiter_definition(*, functions: Mapping[str, str], partition: str = "aws") -> dict[str, Any]:
     """The state machine that answers CloudFormation when a run at deployment has ended.
 
     Args:
         functions: ARN, or whatever names it, of each function by its id.
+        partition: The partition, or whatever names it; the commercial regions' by default.
     """
 
     def look(following: WaiterState, payload: dict[str, Any], **rest: Any) -> dict[str, Any]:
         return {
             "Type": "Task",
-            "Resource": LAMBDA_INVOKE,
+            "Resource": _lambda_invoke(partition),
             "Parameters": {
                 "FunctionName": functions[DEPLOY.id],
                 "Payload": {
@@ -379,6 +383,10 @@ class _Paths:
 
     def at(self, member: str) -> str:
         return f"{self._root}.{member}"
+
+
+def _lambda_invoke(partition: str) -> str:
+    return f"arn:{partition}:states:::lambda:invoke"
 
 
 def _retrier(errors: tuple[str, ...], *, interval: int, attempts: int, longest: int) -> dict[str, Any]:

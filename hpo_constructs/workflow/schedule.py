@@ -1,6 +1,7 @@
 """How long an execution may take, and how many history events it needs at most."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Final
 
 from hpo_handlers.contract import DEFAULT_MAX_RUNTIME_SECONDS, wait_seconds
@@ -43,6 +44,8 @@ def execution_timeout_seconds(request: Mapping[str, Any], *, queued: bool = Fals
     return alone + alone + wait_seconds(alone) if queued else alone
 
 
+# Most jobs of a stack have the same limits.
+@cache
 def polls(runtime_seconds: float) -> int:
     """Most looks that a tuning job of this run time takes, when the calls themselves take no time at all."""
     age, count = 0, 0

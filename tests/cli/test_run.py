@@ -119,8 +119,6 @@ def test_a_crashing_training_command_fails_the_run_with_its_reason(folder: Path)
 @pytest.mark.cdk_cli
 def test_ctrl_c_stops_the_tuning_job_and_leaves_nothing_running(folder: Path) -> None:
     write(folder, body="time.sleep(60)")
-    # A shell's background job, as a test run may be, has SIGINT ignored, and so would have its children.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         [sys.executable, "-m", "hpo_constructs.cli", "run", "job.yaml"],
         cwd=folder,

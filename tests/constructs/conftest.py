@@ -113,10 +113,23 @@ class Synthesized:
         ]
         return found
 
+    def definition_text(self, name: str) -> str:
+        """The definition of a state machine; the pieces that it shares with others are put in their place."""
+
+        def whole(value: Any) -> Any:
+            match value:
+                case {"Fn::FindInMap": [mapping, top, second]}:
+                    return self.template["Mappings"][mapping][top][second]
+                case {"Fn::Join": [separator, parts]}:
+                    return {"Fn::Join": [separator, [whole(part) for part in parts]]}
+            return value
+
+        return str(plain(whole(self.template["Resources"][name]["Properties"]["DefinitionString"])))
+
     def definitions(self) -> list[dict[str, Any]]:
         """The state machines that run tuning jobs; the shared ones are left out."""
         return [
-            json.loads(each["Properties"]["DefinitionString"])
+            json.loads(self.definition_text(name))
             for name, each in self.resources.items()
             if each["Type"] == "AWS::StepFunctions::StateMachine" and not name.startswith("HpoRuntime")
         ]

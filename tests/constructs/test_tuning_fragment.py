@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from hpo_constructs.spec import TuningJobSpec
-from hpo_constructs.workflow import CREATE, POLL, PUBLISH, STOP
+from hpo_constructs.spec.run import RunSettings
+from hpo_constructs.workflow import CREATE, FUNCTIONS, POLL, PUBLISH, STOP, states
 
 
 @pytest.fixture(scope="module")
@@ -62,3 +63,34 @@ def test_own_role_may_invoke_the_functions(chained: Any) -> None:
         chained.logical_id("AWS::Lambda::Function", Handler=each.handler) for each in (CREATE, POLL, PUBLISH, STOP)
     }
     assert chained.allowed(role)["lambda:InvokeFunction"] >= {f"${{{name}.Arn}}" for name in functions}
+
+
+def test_the_cdk_s_states_say_what_the_plain_data_says(synthesized: Any, declare: Any) -> None:
+    """Retriers and catchers included."""
+    from aws_cdk import App, Stack
+    from aws_cdk import aws_stepfunctions as sfn
+
+    from hpo_constructs.cdk import TuningFragment
+
+    request = declare.single("first")
+    request["TrainingJobDefinition"]["RoleArn"] = "arn:aws:iam::123456789012:role/training"
+    request["TrainingJobDefinition"]["StaticHyperParameters"]["looks.like.$"] = "$.a.path"
+    for each in request["TrainingJobDefinition"]["InputDataConfig"]:
+        each["DataSource"]["S3DataSource"]["S3Uri"] = "s3://data/churn/"
+    request["TrainingJobDefinition"]["OutputDataConfig"]["S3OutputPath"] = "s3://models/churn"
+    stack = Stack(App(), "ml")
+    fragment = TuningFragment(stack, "First", spec=TuningJobSpec.from_request(request))
+    sfn.StateMachine(stack, "Own", definition_body=sfn.DefinitionBody.from_chainable(fragment))
+    found = synthesized(stack)
+    (machine,) = found.definitions()
+    functions = {
+        each.id: f"${{{found.logical_id('AWS::Lambda::Function', Handler=each.handler)}.Arn}}" for each in FUNCTIONS
+    }
+    assert machine["States"] == states(
+        TuningJobSpec.from_request(request).to_request(),
+        output_prefix="/hpo/ml/first/",
+        functions=functions,
+        result_path="$.TuningJob",
+        policy=RunSettings().policy,
+        partition="${AWS::Partition}",
+    )

@@ -47,7 +47,6 @@ def test_a_further_job_adds_its_state_machine_and_its_training_role(two: Any, sy
 
 
 def test_deployed_state_machine_is_the_workflow_s(two: Any, declare: Any) -> None:
-    """The CDK's states say what the plain data says, retriers and catchers included."""
     role = two.training_role("churn")
     request = declare.single()
     request["TrainingJobDefinition"]["RoleArn"] = f"${{{role}.Arn}}"
@@ -296,3 +295,54 @@ def without_logs(found: Any, role: str) -> dict[str, set[str]]:
     for action in ("logs:CreateLogStream", "logs:PutLogEvents"):
         assert allowed.pop(action) == {f"${{{group}.Arn}}"}
     return dict(allowed)
+
+
+def test_jobs_of_a_large_stack_share_the_text_of_their_definitions(synthesized: Any, declare: Any) -> None:
+    """What is deployed is what a stack of a few jobs deploys, whatever stands in the requests."""
+    from hpo_constructs.cdk.definitions import WHOLE_DEFINITIONS
+
+    hostile = {
+        "home": "${HOME} ${!x} ${AWS::Nothing}",
+        "looks.like.$": "$.a.path",
+        "quotes": 'a "b" \\ c\\nd',
+        "letters": "käse \u4e16\u754c",
+        "Fn::Sub": "${x}",
+        "request": "\0request",
+    }
+    requests = [
+        declare.single(
+            f"job-{number}", StaticHyperParameters={**declare.definition()["StaticHyperParameters"], **hostile}
+        )
+        for number in range(WHOLE_DEFINITIONS + 2)
+    ]
+    many = synthesized(stack_of(*requests))
+    # Below and above the number at which a template changes its form.
+    few = [synthesized(stack_of(*part)) for part in (requests[:1], requests[1:2], requests[-1:])]
+    assert "Mappings" not in few[0].template
+    (texts,) = many.template["Mappings"]["HpoStateMachines"].values()
+    assert 3 < len(texts) < 12
+
+    def by_name(found: Any) -> dict[str, dict[str, Any]]:
+        every = [machine["States"]["Tuning request"]["Result"]["Request"] for machine in found.definitions()]
+        return dict(zip([each["HyperParameterTuningJobName"] for each in every], found.definitions(), strict=True))
+
+    for found in few:
+        ((name, machine),) = by_name(found).items()
+        assert by_name(many)[name] == machine
+        static = machine["States"]["Tuning request"]["Result"]["Request"]["TrainingJobDefinition"]
+        assert static["StaticHyperParameters"].items() >= hostile.items()
+
+
+def test_a_further_job_of_a_large_stack_takes_little_of_the_template(synthesized: Any, declare: Any) -> None:
+    """A hundred jobs fit into the 1 MB of a template."""
+    from hpo_constructs.cdk.definitions import WHOLE_DEFINITIONS
+
+    counts = (2 * WHOLE_DEFINITIONS, 2 * WHOLE_DEFINITIONS + 5)
+    quotas = {"instances_per_type": counts[1], "instances_total": counts[1]}
+    small, large = (
+        synthesized(stack_of(*(declare.single(f"job-{n}") for n in range(count)), quotas=quotas)).template
+        for count in counts
+    )
+    more = len(json.dumps(large, separators=(",", ":"))) - len(json.dumps(small, separators=(",", ":")))
+    assert more / 5 < 7_500
+    assert [str(match) for match in lint(json.dumps(large))] == []

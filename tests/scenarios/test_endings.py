@@ -8,7 +8,7 @@ import pytest
 
 from hpo_handlers.contract import tuning_job_name
 
-from .conftest import Deployed, until
+from .conftest import Deployed, request, until
 
 CREATE, DESCRIBE = "CreateHyperParameterTuningJob", "DescribeHyperParameterTuningJob"
 STOP, LIST = "StopHyperParameterTuningJob", "ListTrainingJobsForHyperParameterTuningJob"
@@ -250,3 +250,22 @@ def test_a_fragment_runs_inside_your_own_state_machine(jobs: Deployed, unique: s
     until(lambda: jobs.statuses().get(name) == "InProgress")
     jobs.stepfunctions.stop_execution(executionArn=aborted)
     until(lambda: jobs.statuses().get(name) in {"Stopping", "Stopped"})
+
+
+def test_jobs_of_a_large_stack_run(deployed: Deployed) -> None:
+    """Their definitions stand in pieces in the template; the first and the last job run like any other."""
+    from hpo_constructs.cdk.definitions import WHOLE_DEFINITIONS
+
+    def build(stack: Any) -> None:
+        from hpo_constructs.cdk import TuningJob
+        from hpo_constructs.spec import TuningJobSpec
+
+        for number in range(WHOLE_DEFINITIONS + 1):
+            TuningJob(stack, f"Many{number}", spec=TuningJobSpec.from_request(request(f"many{number}")))
+
+    deployed.deploy("many", build)
+    for job in ("Many0", f"Many{WHOLE_DEFINITIONS}"):
+        execution = deployed.start(job)
+        assert deployed.ended(execution)["status"] == "SUCCEEDED"
+        assert deployed.status(job.lower(), execution) == "Completed"
+        assert deployed.parameters(job)["objective-metric-value"] == "0.9"

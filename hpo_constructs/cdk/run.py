@@ -1,0 +1,145 @@
+"""What a tuning job needs around its states, whatever state machine they stand in."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from aws_cdk import Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_stepfunctions as sfn
+from constructs import Construct
+
+from hpo_handlers.contract import QUEUE, Output, Overlap
+
+from ..errors import SpecError
+from ..spec.declaration import Declaration
+from ..spec.run import RunSettings
+from ..workflow import Target, execution_timeout_seconds
+from .deployment_checks import run_findings
+from .findings import report_finding, report_findings
+from .place import Place
+from .request import definitions, placeholders_replaced, text, with_training_role
+from .runtime import TuningRuntime
+from .training_role import training_role as made_training_role
+
+if TYPE_CHECKING:
+    from ..spec import TuningJobSpec
+
+
+class DeclaredRun:
+    """The runs of a declaration: their training role, permissions and findings.
+
+    Attributes:
+        spec: What was declared.
+        settings: How the runs begin and what they publish.
+        name: The declared name.
+        declared_request: The declared request with tokens for what only the deployment knows.
+        request: The same with the training role.
+        output_prefix: Path of the SSM parameters, with a slash at its end.
+        overlap: What a run does while another one is running.
+        runtime: The shared part of the stack.
+        training_role: The role of the training jobs, made or given; None when every definition names its own.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        *,
+        spec: "TuningJobSpec | Declaration",
+        training_role: iam.IRole | None,
+        run: RunSettings | None,
+        reported_on: Construct,
+        overlap: Overlap | None = None,
+    ) -> None:
+        """Makes the role, gives the permissions and has the declaration checked.
+
+        Args:
+            scope: The construct that holds the training role.
+            spec: What is declared.
+            training_role: The role of definitions that name none; one is made without it.
+            run: The run settings; the declaration's own without them.
+            reported_on: The construct under which findings are listed.
+            overlap: What a run does while another one is running; what the settings say without it.
+        """
+        self._stack = Stack.of(scope)
+        self._place = Place.of(self._stack)
+        self.spec = spec
+        self.settings = run or (spec.run if isinstance(spec, Declaration) else RunSettings())
+        self.overlap = Overlap(self.settings.overlap) if overlap is None else overlap
+        self.declared_request: Mapping[str, Any] = placeholders_replaced(
+            spec.request if isinstance(spec, Declaration) else spec.to_request(), self._stack
+        )
+        self.request = self.declared_request
+        self.name = str(self.request.get("HyperParameterTuningJobName", ""))
+        self._own_path = f"/hpo/{self._place.stack_name}"
+        self.output_prefix = f"{(self.settings.output_prefix or f'{self._own_path}/{self.name}').rstrip('/')}/"
+        self.training_role: iam.IRole | None = None
+        if not all(text(definition, "RoleArn") for definition in definitions(self.request)):
+            self.training_role = training_role or made_training_role(scope, "TrainingRole", self.request)
+            self.request = with_training_role(self.request, self.training_role.role_arn)
+        self.runtime = TuningRuntime.of_stack(self._stack)
+        self._allow()
+        report_findings(reported_on, spec, self._stack)
+        for finding in run_findings(self.request, self.overlap):
+            report_finding(reported_on, finding)
+
+    @property
+    def grant_principal(self) -> iam.IPrincipal:
+        """The training role.
+
+        Raises:
+            SpecError: every definition names its own role.
+        """
+        if self.training_role is None:
+            raise SpecError(f"every definition of {self.spec.name} names its own role; grant to these roles instead")
+        return self.training_role
+
+    @property
+    def timeout_seconds(self) -> int:
+        """How long a run can take, in seconds."""
+        return execution_timeout_seconds(self.request, queued=self.overlap is Overlap.QUEUE)
+
+    def guard(self, state_machine: sfn.IStateMachine) -> None:
+        """Has the tuning job stopped when an execution ends without its own doing."""
+        self.runtime.watch(state_machine, self.name)
+
+    def parameter_name(self, output: str) -> str:
+        """Name of the SSM parameter of an output.
+
+        Raises:
+            SpecError: there is no such output.
+        """
+        if output not in set(Output):
+            raise SpecError(f"unknown output {output!r}; outputs are {', '.join(Output)}")
+        return f"{self.output_prefix}{output}"
+
+    def grant_read_outputs(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Lets a principal read the SSM parameters."""
+        return iam.Grant.add_to_principal(
+            grantee=grantee,
+            actions=["ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath"],
+            # A query by path is about the path itself.
+            resource_arns=[
+                self._parameters_arn(self.output_prefix.rstrip("/")),
+                self._parameters_arn(f"{self.output_prefix}*"),
+            ],
+        )
+
+    def _allow(self) -> None:
+        sagemaker = f"arn:{self._place.partition}:sagemaker:{self._place.region}:{self._place.account}"
+        # SageMaker writes names in ARNs in lower case, whatever the job is called.
+        names = sorted({self.name, self.name.lower()})
+        allow = self.runtime.allow
+        allow(Target.TUNING_JOBS, [f"{sagemaker}:hyper-parameter-tuning-job/{each}-*" for each in names])
+        allow(Target.TRAINING_JOBS, [f"{sagemaker}:training-job/{each}-*" for each in names])
+        roles = [role for definition in definitions(self.request) if (role := text(definition, "RoleArn"))]
+        allow(Target.TRAINING_ROLES, list(dict.fromkeys(roles)))
+        # Below the stack's own path one resource stands for all jobs: a role has little room.
+        own = self.settings.output_prefix is None
+        outputs = f"{self._own_path}/*" if own else self.output_prefix.rstrip("/")
+        allow(Target.OUTPUTS, [self._parameters_arn(outputs if own else f"{outputs}/*")])
+        allow(Target.BEST, [self._parameters_arn(f"{outputs}/{Output.BEST}")])
+        if self.overlap is not Overlap.ALLOW:
+            allow(Target.QUEUE, [self._parameters_arn(f"{outputs}/{QUEUE}")])
+
+    def _parameters_arn(self, path: str) -> str:
+        return f"arn:{self._place.partition}:ssm:{self._place.region}:{self._place.account}:parameter{path}"
