@@ -27,7 +27,9 @@ def passed(job: dict[str, Any], limit: float) -> str:
         return ""
     used = _used(job["HyperParameterTuningJobName"], sizes, until)
     return (
-        f"its budget: {round(used, 1):g} instance-hours are used, stop_at_instance_hours is {limit:g}" if used >= limit else ""
+        f"its budget: {round(used, 1):g} instance-hours are used, stop_at_instance_hours is {limit:g}"
+        if used >= limit
+        else ""
     )
 
 
