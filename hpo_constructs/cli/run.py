@@ -19,6 +19,7 @@ from ..report.findings import as_text
 from ..rules import check
 from ..spec.declaration import Declaration
 from .check import stated_quotas
+from .progress import show_progress
 from .terminal import style
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 # The state machine's waits between two looks suit jobs of hours; on this machine a job takes seconds.
 _WAIT_SCALE = 0.1
 _LOG_LINES = 8
-_COUNTERS = {"Completed": "completed", "InProgress": "running", "Stopped": "stopped"}
 
 
 def run_command(
@@ -127,7 +127,7 @@ def _run(
         interrupted = False
         run: Run | None = None
         try:
-            run = _steps(rehearsal, declaration, console)
+            run = _steps(rehearsal, console)
         except KeyboardInterrupt:
             interrupted = True
             with console.status("stopping the tuning job"):
@@ -146,14 +146,14 @@ def _run(
     return 0 if run is not None and run.succeeded else 1
 
 
-def _steps(rehearsal: Rehearsal, declaration: Declaration, console: Console) -> Run:
+def _steps(rehearsal: Rehearsal, console: Console) -> Run:
     with _step(console, "data and CDK bootstrap"):
         rehearsal.prepare_and_bootstrap()
     with _step(console, "CDK deploy"):
         rehearsal.deploy()
     rehearsal.start()
     console.print(f"tuning job [bold]{rehearsal.tuning_job}[/bold]")
-    return _watch(rehearsal, declaration, console)
+    return show_progress(rehearsal.watch(), console)
 
 
 @contextmanager
@@ -162,54 +162,6 @@ def _step(console: Console, name: str) -> Iterator[None]:
     with console.status(name):
         yield
     console.print(f"[green]done[/green] {name} [dim]({time.monotonic() - begun:.1f} s)[/dim]")
-
-
-def _watch(rehearsal: Rehearsal, declaration: Declaration, console: Console) -> Run:
-    """Show the run until it ends: a live bar on a terminal, a line for each change elsewhere."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    limits = declaration.request["HyperParameterTuningJobConfig"]["ResourceLimits"]
-    total = limits.get("MaxNumberOfTrainingJobs")
-    bar = Progress(
-        TextColumn("training jobs"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.description}"),
-        TimeElapsedColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    )
-    run: Run | None = None
-    shown = ""
-    with bar:
-        task = bar.add_task("", total=total)
-        for run in rehearsal.watch():
-            line = _progress_line(run)
-            bar.update(task, completed=_ended_count(run), description=line)
-            if line != shown and not console.is_terminal:
-                console.print(f"{_ended_count(run)}/{total or '?'} training jobs: {line}")
-            shown = line
-    assert run is not None  # noqa: S101 - watch always yields
-    return run
-
-
-def _progress_line(run: Run) -> str:
-    if run.job is None:
-        return "creating the tuning job"
-    counters = run.job["TrainingJobStatusCounters"]
-    failed = counters.get("RetryableError", 0) + counters.get("NonRetryableError", 0)
-    parts = [f"{counters[key]} {word}" for key, word in _COUNTERS.items() if counters.get(key)]
-    if failed:
-        parts.append(f"{failed} failed")
-    best = run.job.get("BestTrainingJob", {}).get("FinalHyperParameterTuningJobObjectiveMetric")
-    if best:
-        parts.append(f"best {best['MetricName']} {best['Value']:.5f}")
-    return ", ".join(parts) or "waiting"
-
-
-def _ended_count(run: Run) -> int:
-    running = {"InProgress", "Stopping"}
-    return sum(item["TrainingJobStatus"] not in running for item in run.training_jobs)
 
 
 def _report(rehearsal: Rehearsal, run: Run, kept: Path, console: Console) -> None:

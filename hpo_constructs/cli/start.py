@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..errors import HpoError
 from .account import AsJson, Interval, JobName, Profile, Region, Stack, console, declared_json
+from .progress import show_progress
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -76,34 +78,9 @@ def _print_end(run: Run, best: Any) -> None:
 
 
 def _wait(account: Account, execution: str, tuning_job: str, interval: float, screen: Console, *, quiet: bool) -> Run:
-    """Show the run until it ends: a live bar on a terminal, a line for each change elsewhere."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    from ..account import look
-
-    bar = Progress(
-        TextColumn("training jobs"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.description}"),
-        TimeElapsedColumn(),
-        console=screen,
-        disable=quiet or not screen.is_terminal,
-    )
-    shown = ""
+    """Show the run until it ends."""
     try:
-        with bar:
-            task = bar.add_task("", total=None)
-            while True:
-                run = look(account, execution, tuning_job)
-                ended, total, line = _progress(run)
-                bar.update(task, completed=ended, total=total, description=line)
-                if line != shown and not quiet and not screen.is_terminal:
-                    typer.echo(f"{ended}/{total or '?'} training jobs: {line}")
-                shown = line
-                if run.ended:
-                    return run
-                time.sleep(interval)
+        return show_progress(_looks(account, execution, tuning_job, interval), screen, quiet=quiet)
     except KeyboardInterrupt:
         typer.echo(
             f"hpo: no longer waiting; the run goes on: `hpo show {tuning_job}` shows it, `hpo stop {tuning_job}` "
@@ -113,17 +90,16 @@ def _wait(account: Account, execution: str, tuning_job: str, interval: float, sc
         raise typer.Exit(130) from None
 
 
-def _progress(run: Run) -> tuple[int, int | None, str]:
-    """How many training jobs have ended, of how many, and the state in words."""
-    from ..report.tuning_jobs import best_text, counters_text
+def _looks(account: Account, execution: str, tuning_job: str, interval: float) -> Iterator[Run]:
+    """The state of the run again and again, until it has ended."""
+    from ..account import look
 
-    if run.job is None:
-        return 0, None, "no tuning job yet (created or queued)"
-    counters = run.job.get("TrainingJobStatusCounters", {})
-    total = run.job["HyperParameterTuningJobConfig"].get("ResourceLimits", {}).get("MaxNumberOfTrainingJobs")
-    best = best_text(run.job.get("BestTrainingJob"))
-    line = f"{counters_text(run.job)}{f', best {best}' if best else ''}"
-    return sum(counters.values()) - counters.get("InProgress", 0), total, line
+    while True:
+        run = look(account, execution, tuning_job)
+        yield run
+        if run.ended:
+            return
+        time.sleep(interval)
 
 
 def stop_command(
