@@ -2,7 +2,7 @@
 
 from .access import Account, AccountError, DeniedError, MissingError
 from .declared import DeclaredJob, Job, declared_jobs, find
-from .runs import Run, Stopping, look, start, stop
+from .runs import Run, Stopping, look, ran, start, stop, training_jobs
 
 __all__ = [
     "Account",
@@ -16,6 +16,8 @@ __all__ = [
     "declared_jobs",
     "find",
     "look",
+    "ran",
     "start",
     "stop",
+    "training_jobs",
 ]

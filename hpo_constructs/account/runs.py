@@ -90,6 +90,31 @@ def described(account: Account, tuning_job: str) -> dict[str, Any] | None:
         return None
 
 
+def ran(job: Job) -> str:
+    """The tuning job's own name.
+
+    Raises:
+        MissingError: The declared job has no run.
+    """
+    if job.tuning_job is None:
+        where = f" by stack {job.declared.stack}" if job.declared else ""
+        raise MissingError(f"{job.text} is declared{where} and has not run; start it with `hpo start {job.text}`")
+    return job.tuning_job
+
+
+def training_jobs(account: Account, tuning_job: str) -> list[dict[str, Any]]:
+    """The summaries of a tuning job's training jobs."""
+    return list(
+        account.pages(
+            "sagemaker",
+            "list_training_jobs_for_hyper_parameter_tuning_job",
+            "TrainingJobSummaries",
+            HyperParameterTuningJobName=tuning_job,
+            PaginationConfig={"PageSize": 100},
+        )
+    )
+
+
 def stop(account: Account, job: Job, *, seconds: float, waiting: Callable[[Stopping], None]) -> Stopping:
     """Stop all that runs of a job, and wait a while for the end.
 

@@ -9,7 +9,6 @@ import typer
 
 from ..errors import HpoError
 from .account import Interval, JobName, Profile, Region, Stack
-from .show import ran, training_jobs_of
 
 if TYPE_CHECKING:
     from ..account import Account
@@ -46,7 +45,7 @@ def logs_command(
 
     Exit code 0: printed; 1: there is no log (yet); 2: no such job, the account cannot be asked, or wrong use.
     """
-    from ..account import Account, find
+    from ..account import Account, find, ran
     from ..account.logs import TrainingLog
 
     account = Account(region=region, profile=profile)
@@ -93,8 +92,10 @@ def _chosen(account: Account, tuning_job: str, wanted: str | None) -> str:
     Raises:
         HpoError: There is none.
     """
+    from ..account import training_jobs
+
     described = account.call("sagemaker", "describe_hyper_parameter_tuning_job", HyperParameterTuningJobName=tuning_job)
-    summaries = sorted(training_jobs_of(account, tuning_job), key=lambda one: one["CreationTime"], reverse=True)
+    summaries = sorted(training_jobs(account, tuning_job), key=lambda one: one["CreationTime"], reverse=True)
     names = [str(one["TrainingJobName"]) for one in summaries]
     best = described.get("BestTrainingJob", {}).get("TrainingJobName")
     if wanted not in {None, "best"}:

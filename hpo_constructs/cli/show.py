@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import HpoError
 from .account import (
     AsJson,
     Interval,
@@ -26,7 +25,7 @@ from .account import (
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType
 
-    from ..account import Account, Job
+    from ..account import Job
 
 _DEFAULT_ROWS = 20
 
@@ -81,7 +80,7 @@ def show_command(
     Exit code 0: shown, however the tuning job ended; 2: there is none, the account cannot be asked, or wrong use.
     """
     refuse_together(json=as_json, watch=watch)
-    from ..account import Account, find
+    from ..account import Account, find, ran, training_jobs
     from ..report.tuning_jobs import CHANGING, sorted_training_jobs
     from ..report.tuning_jobs import as_json as json_text
 
@@ -91,13 +90,13 @@ def show_command(
 
     def look() -> tuple[dict[str, Any], list[Any], list[Any]]:
         tuning_job = account.call("sagemaker", "describe_hyper_parameter_tuning_job", HyperParameterTuningJobName=name)
-        training_jobs = training_jobs_of(account, name)
-        chosen = [one for one in training_jobs if status in {None, one["TrainingJobStatus"]}]
-        return tuning_job, training_jobs, sorted_training_jobs(chosen, sort)
+        summaries = training_jobs(account, name)
+        chosen = [one for one in summaries if status in {None, one["TrainingJobStatus"]}]
+        return tuning_job, summaries, sorted_training_jobs(chosen, sort)
 
     if as_json:
-        tuning_job, training_jobs, chosen = look()
-        typer.echo(json_text(_document(found, tuning_job, training_jobs, chosen[:limit] if limit else chosen)))
+        tuning_job, summaries, chosen = look()
+        typer.echo(json_text(_document(found, tuning_job, summaries, chosen[:limit] if limit else chosen)))
         return
     rows = _DEFAULT_ROWS if limit is None else limit
     screen = console()
@@ -111,31 +110,6 @@ def show_command(
         watched(screen, view, interval)
     else:
         screen.print(view()[0])
-
-
-def ran(job: Job) -> str:
-    """The tuning job's own name.
-
-    Raises:
-        HpoError: The declared job has no run.
-    """
-    if job.tuning_job is None:
-        where = f" by stack {job.declared.stack}" if job.declared else ""
-        raise HpoError(f"{job.text} is declared{where} and has not run; start it with `hpo start {job.text}`")
-    return job.tuning_job
-
-
-def training_jobs_of(account: Account, tuning_job: str) -> list[dict[str, Any]]:
-    """The summaries of a tuning job's training jobs."""
-    return list(
-        account.pages(
-            "sagemaker",
-            "list_training_jobs_for_hyper_parameter_tuning_job",
-            "TrainingJobSummaries",
-            HyperParameterTuningJobName=tuning_job,
-            PaginationConfig={"PageSize": 100},
-        )
-    )
 
 
 def _document(job: Job, tuning_job: dict[str, Any], training_jobs: list[Any], chosen: list[Any]) -> dict[str, Any]:
