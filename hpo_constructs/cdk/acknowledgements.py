@@ -6,81 +6,73 @@ https://github.com/cdklabs/cdk-nag#acknowledging-a-rule
 """
 
 import json
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 import jsii
 from aws_cdk import Acknowledgment, Stack, Validations
 from constructs import Construct, IValidation
 
-from .place import Place
+from .place import PSEUDO_PARAMETERS, Place
 
 _PACK: Final = "AwsSolutions"
+# cdk-nag's own package.
+_CHECKER: Final = "cdk_nag"
 # As cdk-nag writes them.
-_PSEUDO_PARAMETERS: Final = {
-    name: f"<{name}>" for name in ("AWS::AccountId", "AWS::Partition", "AWS::Region", "AWS::URLSuffix")
-}
+_PSEUDO_PARAMETERS: Final = {name: f"<{name}>" for name in PSEUDO_PARAMETERS}
 
 
-def acknowledge_wildcards(construct: Construct, resources: Iterable[str], reason: str) -> None:
-    """States why those of the resources that have a wildcard need it."""
-    acknowledge_resources(construct, dict.fromkeys(resources, reason))
-
-
-class WildcardReasons:
-    """Why the wildcards of one construct are needed, collected until everything is defined."""
-
-    def __init__(self, construct: Construct) -> None:
-        self._place = Place.of(Stack.of(construct))
-        self._reasons: dict[str, str] = {}
-        construct.node.add_validation(_Later(construct, self._reasons))
-
-    def add(self, resources: Iterable[str], reason: str) -> None:
-        """States why those of the resources that have a wildcard need it."""
-        for resource in resources:
-            if "*" in resource:
-                self._reasons[self._place.replaced(resource, _PSEUDO_PARAMETERS)] = reason
-
-
-def acknowledge_resources(construct: Construct, reasons: Mapping[str, str]) -> None:
-    """States why resources need their wildcards; those without any are left out."""
-    place = Place.of(Stack.of(construct))
-    now: dict[str, str] = {}
-    later: dict[str, str] = {}
-    for resource, reason in reasons.items():
-        if "*" in resource:
-            known = place.replaced(resource, _PSEUDO_PARAMETERS)
-            (later if "${Token[" in known else now)[known] = reason
-    acknowledge(construct, {_finding(resource): reason for resource, reason in now.items()})
-    if later:
-        construct.node.add_validation(_Later(construct, later))
-
-
-def acknowledge(construct: Construct, reasons: dict[str, str]) -> None:
-    """States why findings of the pack, by their id behind the hyphen, are as they should be."""
-    found = [Acknowledgment(id=f"{_PACK}::{_PACK}-{id}", reason=reason) for id, reason in reasons.items()]
+def acknowledge_resources(construct: Construct, stack: Stack, resources: Iterable[str], reason: str) -> None:
+    """States why those of the resources in a construct's policies that have a wildcard need it."""
+    place = Place.of(stack)
+    found = {place.replaced(each, _PSEUDO_PARAMETERS): reason for each in resources if "*" in each}
     if found:
-        Validations.of(construct).acknowledge(*found)
+        _of_stack(stack).resources.setdefault(construct, {}).update(found)
+
+
+def acknowledge(construct: Construct, stack: Stack, reasons: Mapping[str, str]) -> None:
+    """States why findings of the pack, by their id behind the hyphen, are as they should be."""
+    _of_stack(stack).findings.setdefault(construct, {}).update(reasons)
+
+
+def _of_stack(stack: Stack) -> "_Acknowledgements":
+    if stack not in _OF_STACKS:
+        found = _OF_STACKS[stack] = _Acknowledgements(stack)
+        stack.node.add_validation(found)
+    return _OF_STACKS[stack]
 
 
 @jsii.implements(IValidation)
-class _Later:
-    """Acknowledges when references are settled: one into another stack has its final form only then."""
+class _Acknowledgements:
+    """What is acknowledged in a stack, told at synthesis.
 
-    def __init__(self, construct: Construct, reasons: Mapping[str, str]) -> None:
-        self._construct = construct
-        self._reasons = reasons
+    References are settled by then: one into another stack has its final form only then. And whether anybody will read
+    it is known: the calls take a good part of a large app's synthesis.
+    """
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self.findings: dict[Construct, dict[str, str]] = {}
+        self.resources: dict[Construct, dict[str, str]] = {}
 
     def validate(self) -> list[str]:
         """Finds nothing wrong."""
-        resolved = Stack.of(self._construct).resolve(list(self._reasons))
-        reasons = zip(resolved, self._reasons.values(), strict=True)
-        acknowledge(self._construct, {_finding(_flat(resource)): reason for resource, reason in reasons})
+        if _CHECKER not in sys.modules:
+            return []
+        unsettled = list({each for of_one in self.resources.values() for each in of_one if "${Token[" in each})
+        settled = dict(zip(unsettled, map(_flat, self._stack.resolve(unsettled)), strict=True))
+        for construct in dict.fromkeys((*self.findings, *self.resources)):
+            reasons = dict(self.findings.get(construct, {}))
+            for resource, reason in self.resources.get(construct, {}).items():
+                reasons[f"IAM5[Resource::{settled.get(resource, resource)}]"] = reason
+            told = [Acknowledgment(id=f"{_PACK}::{_PACK}-{id}", reason=reason) for id, reason in reasons.items()]
+            Validations.of(construct).acknowledge(*told)
         return []
 
 
-def _finding(resource: str) -> str:
-    return f"IAM5[Resource::{resource}]"
+_OF_STACKS: WeakKeyDictionary[Stack, _Acknowledgements] = WeakKeyDictionary()
 
 
 def _flat(value: Any) -> str:

@@ -9,7 +9,7 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-li
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from constructs import Construct
 from hpo_handlers.contract import Key
 
 from ..workflow import StateName
+from .place import PSEUDO_PARAMETERS, Place
 
 # Up to so many jobs of a stack have their definitions whole.
 WHOLE_DEFINITIONS: Final = 10
@@ -29,29 +30,64 @@ _TEXTS: Final = "Texts"
 _SHORTEST_SHARED: Final = 100
 # JSON escapes the character, so that no other text of a definition is the same.
 _REQUEST: Final = "\0request"
-_TOKEN: Final = r"\$\{Token\[[^\]]*\]\}"  # noqa: S105 - the CDK's placeholders
+_TOKEN: Final = re.compile(r"(\$\{Token\[[^\]]*\]\})")  # the CDK's placeholders
+# In texts and lists, and as numbers.
+_ANY_TOKEN: Final = re.compile(r"\{Token\[|-1\.88815458970\d*e\+289")
 
 
-def pieces(definition: Mapping[str, Any], own: Sequence[Any], stack: Stack) -> list[str]:
+def pieces(
+    definition: Mapping[str, Any], own: Sequence[Any], stack: Stack, plain_tokens: Iterable[str] = ()
+) -> list[str]:
     """The definition's JSON text, cut around what is a job's own or known at deployment only.
 
     Args:
         definition: What `workflow.definition` gives.
         own: Values in it that other jobs do not have; the request is known as one.
         stack: The stack.
+        plain_tokens: Tokens in the request beside those of the stack's place that stand for texts which need no
+            escapes in JSON, such as ARNs.
     """
     first = definition["States"][StateName.REQUEST]
     states = {**definition["States"], StateName.REQUEST: {**first, "Result": {Key.REQUEST: _REQUEST}}}
     text = _json({**definition, "States": states})
-    cuts = "|".join((*(re.escape(_json(value)) for value in own), _TOKEN))
-    # The CDK's JSON, because a request may hold tokens of any kind.
-    request = stack.to_json_string(first["Result"][Key.REQUEST])
+    texts = [_json(value) for value in own]
+    request = _request(first["Result"][Key.REQUEST], stack, plain_tokens)
     before, after = text.split(_json(_REQUEST))
-    return [*_cut(cuts, before), request, *_cut(cuts, after)]
+    return [*_cut(texts, before), request, *_cut(texts, after)]
 
 
-def _cut(cuts: str, text: str) -> list[str]:
-    return [piece for piece in re.split(f"({cuts})", text) if piece]
+def _request(request: Mapping[str, Any], stack: Stack, plain_tokens: Iterable[str]) -> str:
+    """The request's JSON text."""
+    try:
+        text = json.dumps(request, separators=(",", ":"), ensure_ascii=False)
+    except TypeError:  # a token that is an object
+        return stack.to_json_string(request)
+    place = Place.of(stack)
+    settled = place.replaced(text, dict.fromkeys(PSEUDO_PARAMETERS, ""))
+    for each in (place.stack_name, *plain_tokens):
+        if "${Token[" in each:
+            settled = settled.replace(each, "")
+    # Tokens of other kinds are the CDK's to write; its call takes longer than all else here.
+    return stack.to_json_string(request) if _ANY_TOKEN.search(settled) else text
+
+
+def _cut(texts: Sequence[str], text: str) -> Iterator[str]:
+    """The text cut around tokens and the texts."""
+    # Not one pattern of all: it would have to be compiled for every job.
+    for number, piece in enumerate(_TOKEN.split(text)):
+        if number % 2:
+            yield piece
+            continue
+        for own in texts:
+            before, found, behind = piece.partition(own)
+            if found:
+                yield from _cut(texts, before)
+                yield own
+                yield from _cut(texts, behind)
+                break
+        else:
+            if piece:
+                yield piece
 
 
 def _json(value: Any) -> str:
@@ -84,7 +120,7 @@ class Definitions:
 
     def _shared(self, mapping: CfnMapping, pieces: list[str]) -> str:
         return "".join(
-            piece if len(piece) < _SHORTEST_SHARED or re.search(_TOKEN, piece) else self._reference(mapping, piece)
+            piece if len(piece) < _SHORTEST_SHARED or _TOKEN.search(piece) else self._reference(mapping, piece)
             for piece in pieces
         )
 

@@ -26,15 +26,11 @@ from constructs import Construct, IConstruct
 from ..quotas import state
 from ..quotas.costs import state_budget
 from ..rules import Finding, Scope, Severity, check
-from .place import Place
+from .place import Place, Surroundings
 from .plan import TuningPlan
 
 # Stands before the two colons of an acknowledgement's id.
 PLUGIN_NAME: Final = "hpo"
-# Context key in cdk.json: an edition's name, or single quotas with an edition beside them.
-QUOTAS_CONTEXT: Final = "hpo:quotas"
-# Context key in cdk.json: what one run of all tuning jobs together may use at most.
-BUDGET_CONTEXT: Final = "hpo:budget"
 
 # Stands for all values of a job that are known at deployment only.
 NOT_CHECKED: Final = "deploy-time-values"
@@ -51,8 +47,8 @@ _SEVERITIES: Final = {
 _REGISTRAR_ID: Final = "HpoFindings"
 
 
-def report_findings(construct: Construct, declared: Any, stack: Stack) -> None:
-    """Has a declaration checked at synthesis and its findings reported under a construct.
+def report_findings(path: str, declared: Any, surroundings: Surroundings) -> None:
+    """Has a declaration checked at synthesis and its findings reported under the construct of a path.
 
     Findings of severity error and quota fail the synthesis, once all findings of all jobs are known. The account's
     quotas come from the context key `hpo:quotas`, the app's budget from `hpo:budget`.
@@ -60,18 +56,16 @@ def report_findings(construct: Construct, declared: Any, stack: Stack) -> None:
     Raises:
         QuotaError: the context names an unknown edition or quota, or its budget is wrong.
     """
-    node = construct.node
-    quotas = node.try_get_context(QUOTAS_CONTEXT)
     # A wrong statement is told here: an exception in a callback of the CDK would lose its class.
-    state(quotas)
-    budget = node.try_get_context(BUDGET_CONTEXT)
-    state_budget(budget)
-    _plugin(stack).add(node.path, Place.of(stack), declared, quotas, budget)
+    state(surroundings.quotas)
+    state_budget(surroundings.budget)
+    plugin = _plugin(surroundings.stack)
+    plugin.add(path, surroundings.place, declared, surroundings.quotas, surroundings.budget)
 
 
-def report_finding(construct: Construct, finding: Finding) -> None:
-    """Has a finding of the deployment itself reported under a construct, beside those of the rules."""
-    _plugin(Stack.of(construct)).add_finding(construct, finding)
+def report_finding(path: str, stack: Stack, finding: Finding) -> None:
+    """Has a finding of the deployment itself reported under the construct of a path, beside those of the rules."""
+    _plugin(stack).add_finding(path, finding)
 
 
 def _plugin(stack: Stack) -> "_FindingsPlugin":
@@ -110,8 +104,8 @@ class _FindingsPlugin:
         self._declared.setdefault(place.path, []).append((path, declared, quotas))
         self._plan.add(path, place, declared, quotas, budget)
 
-    def add_finding(self, construct: Construct, finding: Finding) -> None:
-        self._of_deployment.append((construct.node.path, finding))
+    def add_finding(self, path: str, finding: Finding) -> None:
+        self._of_deployment.append((path, finding))
 
     def validate(self, context: IPolicyValidationContext) -> PolicyValidationPluginReport:  # noqa: ARG002 - the CDK's
         failed, violations = False, []

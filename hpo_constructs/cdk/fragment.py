@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import jsii
-from aws_cdk import Duration
+from aws_cdk import Duration, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
@@ -16,6 +16,7 @@ from hpo_handlers.contract import Overlap
 from ..spec.declaration import Declaration
 from ..spec.run import RunSettings
 from ..workflow import StateName, states
+from .guard import executions_arn
 from .run import DeclaredRun
 from .runtime import TuningRuntime
 
@@ -65,9 +66,7 @@ class TuningFragment(sfn.StateMachineFragment):
         """
         super().__init__(scope, id)
         # Whether runs may overlap is your own state machine's to decide.
-        self._run = DeclaredRun(
-            self, spec=spec, training_role=training_role, run=run, reported_on=self, overlap=Overlap.ALLOW
-        )
+        self._run = DeclaredRun(self, scope, id, spec=spec, training_role=training_role, run=run, overlap=Overlap.ALLOW)
         runtime = self._run.runtime
         machine = states(
             self._run.request,
@@ -142,7 +141,7 @@ class TuningFragment(sfn.StateMachineFragment):
 
         Without it a tuning job goes on to its own end, or its limits, after its execution was aborted.
         """
-        self._run.guard(state_machine)
+        self._run.guard(state_machine.state_machine_arn, executions_arn(state_machine, Stack.of(state_machine)))
 
     def parameter_name(self, output: str) -> str:
         """Name of the SSM parameter of an output, such as `model-artifacts`.

@@ -61,7 +61,7 @@ class RunGuard(Construct):
             definition_string=stack.to_json_string(plain(definition)),
             tracing_configuration=sfn.CfnStateMachine.TracingConfigurationProperty(enabled=True) if tracing else None,
         )
-        acknowledge(self._state_machine, UNLOGGED)
+        acknowledge(self._state_machine, stack, UNLOGGED)
         self._events_role = iam.Role(
             self,
             "EventsRole",
@@ -125,9 +125,8 @@ class RunGuard(Construct):
         )
 
 
-def executions_arn(state_machine: sfn.IStateMachine) -> str:
-    """ARN pattern of a state machine's executions."""
-    stack = Stack.of(state_machine)
+def executions_arn(state_machine: sfn.IStateMachine, stack: Stack) -> str:
+    """ARN pattern of the executions of a state machine in a stack."""
     if isinstance(state_machine, sfn.StateMachine):
         name: str | None = state_machine.state_machine_name
     else:

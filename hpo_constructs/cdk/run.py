@@ -3,9 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from hpo_handlers.contract import QUEUE, Output, Overlap
@@ -16,7 +14,7 @@ from ..spec.run import RunSettings
 from ..workflow import Target, execution_timeout_seconds
 from .deployment_checks import run_findings
 from .findings import report_finding, report_findings
-from .place import Place
+from .place import Surroundings
 from .request import definitions, placeholders_replaced, text, with_training_role
 from .runtime import TuningRuntime
 from .training_role import training_role as made_training_role
@@ -29,6 +27,8 @@ class DeclaredRun:
     """The runs of a declaration: their training role, permissions and findings.
 
     Attributes:
+        stack: The stack.
+        path: The owner's construct path.
         spec: What was declared.
         settings: How the runs begin and what they publish.
         name: The declared name.
@@ -38,49 +38,56 @@ class DeclaredRun:
         overlap: What a run does while another one is running.
         runtime: The shared part of the stack.
         training_role: The role of the training jobs, made or given; None when every definition names its own.
+        training_role_arn: Its ARN.
     """
 
     def __init__(
         self,
+        owner: Construct,
         scope: Construct,
+        id: str,
         *,
         spec: "TuningJobSpec | Declaration",
         training_role: iam.IRole | None,
         run: RunSettings | None,
-        reported_on: Construct,
         overlap: Overlap | None = None,
     ) -> None:
         """Makes the role, gives the permissions and has the declaration checked.
 
         Args:
-            scope: The construct that holds the training role.
+            owner: The construct that holds the training role, and under which findings are listed.
+            scope: The construct that holds the owner.
+            id: The owner's id.
             spec: What is declared.
             training_role: The role of definitions that name none; one is made without it.
             run: The run settings; the declaration's own without them.
-            reported_on: The construct under which findings are listed.
             overlap: What a run does while another one is running; what the settings say without it.
         """
-        self._stack = Stack.of(scope)
-        self._place = Place.of(self._stack)
+        surroundings = Surroundings.of(scope)
+        self.stack = surroundings.stack
+        self.path = surroundings.path_of(id)
+        self._place = surroundings.place
         self.spec = spec
         self.settings = run or (spec.run if isinstance(spec, Declaration) else RunSettings())
         self.overlap = Overlap(self.settings.overlap) if overlap is None else overlap
         self.declared_request: Mapping[str, Any] = placeholders_replaced(
-            spec.request if isinstance(spec, Declaration) else spec.to_request(), self._stack
+            spec.request if isinstance(spec, Declaration) else spec.to_request(), self.stack
         )
         self.request = self.declared_request
         self.name = str(self.request.get("HyperParameterTuningJobName", ""))
         self._own_path = f"/hpo/{self._place.stack_name}"
         self.output_prefix = f"{(self.settings.output_prefix or f'{self._own_path}/{self.name}').rstrip('/')}/"
         self.training_role: iam.IRole | None = None
+        self.training_role_arn: str | None = None
         if not all(text(definition, "RoleArn") for definition in definitions(self.request)):
-            self.training_role = training_role or made_training_role(scope, "TrainingRole", self.request)
-            self.request = with_training_role(self.request, self.training_role.role_arn)
-        self.runtime = TuningRuntime.of_stack(self._stack)
+            self.training_role = training_role or made_training_role(owner, "TrainingRole", self.request, self.stack)
+            self.training_role_arn = self.training_role.role_arn
+            self.request = with_training_role(self.request, self.training_role_arn)
+        self.runtime = TuningRuntime.of_stack(self.stack)
         self._allow()
-        report_findings(reported_on, spec, self._stack)
+        report_findings(self.path, spec, surroundings)
         for finding in run_findings(self.request, self.overlap):
-            report_finding(reported_on, finding)
+            report_finding(self.path, self.stack, finding)
 
     @property
     def grant_principal(self) -> iam.IPrincipal:
@@ -98,9 +105,9 @@ class DeclaredRun:
         """How long a run can take, in seconds."""
         return execution_timeout_seconds(self.request, queued=self.overlap is Overlap.QUEUE)
 
-    def guard(self, state_machine: sfn.IStateMachine) -> None:
-        """Has the tuning job stopped when an execution ends without its own doing."""
-        self.runtime.watch(state_machine, self.name)
+    def guard(self, state_machine_arn: str, executions: str) -> None:
+        """Has the tuning job stopped when an execution of a state machine ends without its own doing."""
+        self.runtime.watch(state_machine_arn, executions, self.name)
 
     def parameter_name(self, output: str) -> str:
         """Name of the SSM parameter of an output.

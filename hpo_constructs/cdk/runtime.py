@@ -2,6 +2,7 @@
 
 from atexit import register
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from shutil import copytree, ignore_patterns, rmtree
@@ -9,20 +10,20 @@ from tempfile import mkdtemp
 from typing import Final
 from weakref import WeakKeyDictionary
 
-from aws_cdk import CustomResource, Duration, RemovalPolicy, Stack
+import jsii
+from aws_cdk import AspectPriority, Aspects, CustomResource, Duration, IAspect, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
-from aws_cdk import aws_stepfunctions as sfn
-from constructs import Construct
+from constructs import Construct, IConstruct
 
 import hpo_handlers
 from hpo_handlers.metrics import STACK_VARIABLE
 
 from ..workflow import CLEAN_UP, DEPLOY, FUNCTIONS, Function, Target
-from .acknowledgements import WildcardReasons
+from .acknowledgements import acknowledge_resources
 from .definitions import Definitions
-from .guard import RunGuard, executions_arn
+from .guard import RunGuard
 from .tracing import allow_tracing, tracing_enabled
 from .training_role import SAGEMAKER
 from .waiter import RunWaiter
@@ -62,12 +63,13 @@ class TuningRuntime(Construct):
 
     def __init__(self, stack: Stack) -> None:
         super().__init__(stack, _ID)
+        self._stack = stack
         self.tracing = tracing_enabled(self)
         self._roles: dict[str, iam.Role] = {}
-        self._wildcards: dict[str, WildcardReasons] = {}
-        self._statements: dict[tuple[str, Target], tuple[iam.PolicyStatement, int]] = {}
+        self._statements: dict[tuple[str, Target], _Statement] = {}
         self._resources: dict[tuple[str, Target], set[str]] = {}
         self._allowed: list[tuple[Target, tuple[str, ...]]] = []
+        self._waiting = _WaitingResources(self)
         self._logs = logs.LogGroup(
             self, "Logs", retention=logs.RetentionDays.THREE_MONTHS, removal_policy=RemovalPolicy.DESTROY
         )
@@ -103,22 +105,27 @@ class TuningRuntime(Construct):
             new = [resource for resource in resources if resource not in known]
             if permission.target is target and new:
                 known.update(new)
-                self._statement(function, target, permission.actions, len(new)).add_resources(*new)
+                self._waiting.add(self._statement(function, target, permission.actions, len(new)), new)
                 if target in _WILDCARDS:
-                    self._wildcards[function.id].add(new, _WILDCARDS[target])
+                    acknowledge_resources(self._roles[function.id], self._stack, new, _WILDCARDS[target])
 
-    def watch(self, state_machine: sfn.IStateMachine, declared_name: str) -> None:
-        """Has the tuning job stopped whenever an execution of a state machine ends without its own doing."""
+    def watch(self, state_machine_arn: str, executions: str, declared_name: str) -> None:
+        """Has the tuning job stopped whenever an execution of a state machine ends without its own doing.
+
+        Args:
+            state_machine_arn: The state machine's ARN.
+            executions: ARN pattern of its executions.
+            declared_name: The tuning job's declared name.
+        """
         if self._guard is None:
             self._guard = RunGuard(self, self.functions, self.state_machine_role, tracing=self.tracing)
             # The deletion stops what runs while the function still may.
             self._guard.runs.node.add_dependency(self._roles[CLEAN_UP.id])
-        arn = state_machine.state_machine_arn
-        known = self._guard.watches(arn)
-        self._guard.watch(arn, declared_name)
+        known = self._guard.watches(state_machine_arn)
+        self._guard.watch(state_machine_arn, declared_name)
         if not known:
-            self.allow(Target.STATE_MACHINES, [arn])
-            self.allow(Target.EXECUTIONS, [executions_arn(state_machine)])
+            self.allow(Target.STATE_MACHINES, [state_machine_arn])
+            self.allow(Target.EXECUTIONS, [executions])
 
     @property
     def runs(self) -> CustomResource:
@@ -147,15 +154,16 @@ class TuningRuntime(Construct):
 
         The CDK distributes a role's statements over policies; one that is larger than a policy it cannot cut.
         """
-        statement, size = self._statements.get((function.id, target), (None, 0))
-        if statement is None or size + count > _RESOURCES_PER_STATEMENT:
+        known = self._statements.get((function.id, target))
+        if known is None or known.size + count > _RESOURCES_PER_STATEMENT:
             conditions = (
                 {"StringEquals": {"iam:PassedToService": SAGEMAKER}} if target is Target.TRAINING_ROLES else None
             )
-            statement, size = iam.PolicyStatement(actions=list(actions), conditions=conditions), 0
-            self._roles[function.id].add_to_principal_policy(statement)
-        self._statements[function.id, target] = statement, size + count
-        return statement
+            known = _Statement(iam.PolicyStatement(actions=list(actions), conditions=conditions))
+            self._statements[function.id, target] = known
+            self._roles[function.id].add_to_principal_policy(known.statement)
+        known.size += count
+        return known.statement
 
     def _function(self, function: Function) -> lambda_.Function:
         # A role of its own, because the one that the CDK makes may write to any log group.
@@ -169,7 +177,6 @@ class TuningRuntime(Construct):
         if self.tracing:
             allow_tracing(role)
         self._roles[function.id] = role
-        self._wildcards[function.id] = WildcardReasons(role)
         return lambda_.Function(
             self,
             function.id,
@@ -209,6 +216,32 @@ class TuningRuntime(Construct):
     def _referred(self, role: iam.Role) -> iam.IRole:
         """The role by its ARN, which orders the resources; the CDK would name a dependency beside it."""
         return iam.Role.from_role_arn(self, f"{role.node.id}Reference", role.role_arn, mutable=False)
+
+
+@dataclass(slots=True)
+class _Statement:
+    """A statement of a function's role and how many resources it has."""
+
+    statement: iam.PolicyStatement
+    size: int = 0
+
+
+@jsii.implements(IAspect)
+class _WaitingResources:
+    """Resources that go into their statements when the synthesis begins: one call for all jobs, not one for each."""
+
+    def __init__(self, scope: Construct) -> None:
+        self._waiting: dict[iam.PolicyStatement, list[str]] = {}
+        # A construct of its own, so that the CDK calls once. Before other aspects, which see whole statements.
+        Aspects.of(Construct(scope, "Permissions")).add(self, priority=AspectPriority.MUTATING)
+
+    def add(self, statement: iam.PolicyStatement, resources: Sequence[str]) -> None:
+        self._waiting.setdefault(statement, []).extend(resources)
+
+    def visit(self, node: IConstruct) -> None:  # noqa: ARG002 - the CDK's
+        for statement, resources in self._waiting.items():
+            statement.add_resources(*resources)
+        self._waiting.clear()
 
 
 # By stack: looking it up in the tree for every job takes time.

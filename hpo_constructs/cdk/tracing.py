@@ -7,11 +7,12 @@ https://docs.aws.amazon.com/step-functions/latest/dg/concepts-xray-tracing.html
 
 from typing import Final
 
+from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from ..errors import SpecError
-from .acknowledgements import acknowledge_wildcards
+from .acknowledgements import acknowledge_resources
 
 TRACING_CONTEXT: Final = "hpo:tracing"
 
@@ -44,4 +45,4 @@ def allow_tracing(role: iam.Role) -> None:
             resources=["*"],
         )
     )
-    acknowledge_wildcards(role, ["*"], "X-Ray has no resources for traces.")
+    acknowledge_resources(role, Stack.of(role), ["*"], "X-Ray has no resources for traces.")

@@ -50,7 +50,7 @@ _USUAL: Final = {
 _TOKEN: Final = re.compile(r"\$\{Token\[[^\]]*\]\}")
 
 
-def training_role(scope: Construct, id: str, request: Mapping[str, Any]) -> iam.Role:
+def training_role(scope: Construct, id: str, request: Mapping[str, Any], stack: Stack) -> iam.Role:
     """A role for the training jobs of a request: what the declaration names, and no more.
 
     It reads the channels' S3 prefixes, writes below the output paths, reads and writes the checkpoints, uses the KMS
@@ -64,7 +64,6 @@ def training_role(scope: Construct, id: str, request: Mapping[str, Any]) -> iam.
     Raises:
         SpecError: the declaration names more than a role's policies can hold.
     """
-    stack = Stack.of(scope)
     allowed = list(_merged(_allowed(stack, request)))
     name = str(request.get("HyperParameterTuningJobName", ""))
     description = f"Training jobs of tuning job {name}"[:1000]
@@ -84,9 +83,9 @@ def training_role(scope: Construct, id: str, request: Mapping[str, Any]) -> iam.
         if holder
         else None,
     )
-    reasons = {resource: each.reason for each in allowed for resource in each.resources}
     for construct in filter(None, (role, holder)):
-        acknowledge_resources(construct, reasons)
+        for each in allowed:
+            acknowledge_resources(construct, stack, each.resources, each.reason)
     return role
 
 

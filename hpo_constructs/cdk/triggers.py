@@ -48,12 +48,13 @@ class RunOnDeploy(Construct):
         """
         super().__init__(scope, id)
         self._wait = wait
-        runtime = TuningRuntime.of(self)
+        stack = Stack.of(self)
+        runtime = TuningRuntime.of_stack(stack)
         waiter = runtime.waiter()
         machine = job.state_machine
         runtime.allow(Target.DEPLOYED_STATE_MACHINES, [machine.state_machine_arn])
-        runtime.allow(Target.DEPLOYED_EXECUTIONS, [executions_arn(machine)])
-        declaration, references = _identity(Stack.of(self).resolve(job.request))
+        runtime.allow(Target.DEPLOYED_EXECUTIONS, [executions_arn(machine, stack)])
+        declaration, references = _identity(stack.resolve(job.request))
         properties: dict[str, Any] = {
             RunProperty.STATE_MACHINE_ARN: machine.state_machine_arn,
             RunProperty.DECLARED_NAME: job.spec.name,
@@ -66,7 +67,7 @@ class RunOnDeploy(Construct):
         if wait:
             properties[RunProperty.WAITER_ARN] = waiter.state_machine_arn
             for finding in deploy_wait_findings(job.request):
-                report_finding(job, finding)
+                report_finding(job.node.path, stack, finding)
         self._resource = CustomResource(
             self,
             "Resource",

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import jsii
-from aws_cdk import CfnOutput, Duration, Stack
+from aws_cdk import CfnOutput, Duration
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
@@ -18,7 +18,7 @@ from ..spec.run import RunSettings
 from ..workflow import definition
 from .acknowledgements import acknowledge
 from .definitions import pieces
-from .guard import UNLOGGED
+from .guard import UNLOGGED, executions_arn
 from .place import Place
 from .run import DeclaredRun
 from .triggers import RunOnDeploy, run_on_event, run_on_new_data, schedule_run
@@ -63,10 +63,8 @@ class TuningJob(Construct):
             QuotaError: the context `hpo:quotas` names an unknown edition or quota.
         """
         super().__init__(scope, id)
-        stack = Stack.of(self)
-        declared = self._run = DeclaredRun(
-            Construct(self, "Run"), spec=spec, training_role=training_role, run=run, reported_on=self
-        )
+        declared = self._run = DeclaredRun(self, scope, id, spec=spec, training_role=training_role, run=run)
+        stack, place = declared.stack, Place.of(declared.stack)
         runtime = declared.runtime
         machine = definition(
             declared.request,
@@ -74,12 +72,12 @@ class TuningJob(Construct):
             functions=runtime.function_arns,
             policy=declared.settings.policy,
             overlap=declared.overlap,
-            partition=Place.of(stack).partition,
+            partition=place.partition,
         )
         own = (declared.output_prefix, declared.name, *filter(None, (dict(declared.settings.policy or {}),)))
         # Not of the CDK's states, as a fragment: they take most of a large stack's synthesis.
         self._state_machine = runtime.definitions.made(
-            pieces(machine, own, stack),
+            pieces(machine, own, stack, filter(None, (declared.training_role_arn,))),
             lambda text: sfn.StateMachine(
                 self,
                 "StateMachine",
@@ -88,14 +86,13 @@ class TuningJob(Construct):
                 tracing_enabled=runtime.tracing or None,
             ),
         )
-        acknowledge(self._state_machine, UNLOGGED)
-        declared.guard(self._state_machine)
-        output_id = re.sub(r"[^A-Za-z0-9]", "", self.node.path.removeprefix(Place.of(stack).path))
-        for name, value in (
-            ("StateMachineArn", self._state_machine.state_machine_arn),
-            ("OutputPrefix", self.output_prefix),
-        ):
-            CfnOutput(self, name, value=value).override_logical_id(f"{output_id}{name}")
+        acknowledge(self._state_machine, stack, UNLOGGED)
+        arn = self._state_machine.state_machine_arn
+        declared.guard(arn, executions_arn(self._state_machine, stack))
+        output_id = re.sub(r"[^A-Za-z0-9]", "", declared.path.removeprefix(place.path))
+        # Directly in the stack, where their ids are their names.
+        CfnOutput(stack, f"{output_id}StateMachineArn", value=arn)
+        CfnOutput(stack, f"{output_id}OutputPrefix", value=self.output_prefix)
 
     @property
     def spec(self) -> "TuningJobSpec | Declaration":

@@ -28,6 +28,7 @@ class RunWaiter(Construct):
 
     def __init__(self, scope: Construct, function: lambda_.Function, function_role: iam.Role, *, tracing: bool) -> None:
         super().__init__(scope, "Waiter")
+        stack = Stack.of(self)
         self.function = function
         self.role = function_role
         invoke = iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[function.function_arn])
@@ -39,16 +40,16 @@ class RunWaiter(Construct):
             inline_policies={"Function": iam.PolicyDocument(statements=[invoke])},
         )
         definition = waiter_definition(
-            functions={DEPLOY.id: function.function_arn}, partition=Place.of(Stack.of(self)).partition
+            functions={DEPLOY.id: function.function_arn}, partition=Place.of(stack).partition
         )
         machine = sfn.CfnStateMachine(
             self,
             "StateMachine",
             role_arn=role.role_arn,
-            definition_string=Stack.of(self).to_json_string(plain(definition)),
+            definition_string=stack.to_json_string(plain(definition)),
             tracing_configuration=sfn.CfnStateMachine.TracingConfigurationProperty(enabled=True) if tracing else None,
         )
         if tracing:
             allow_tracing(role)
-        acknowledge(machine, UNLOGGED)
+        acknowledge(machine, stack, UNLOGGED)
         self.state_machine_arn = machine.ref

@@ -22,7 +22,7 @@ def role_of(synthesized: Any) -> Any:
         from hpo_constructs.cdk.training_role import training_role
 
         stack = Stack(App(), "ml")
-        training_role(stack, "TrainingRole", placeholders_replaced(request, stack))
+        training_role(stack, "TrainingRole", placeholders_replaced(request, stack), stack)
         found = synthesized(stack)
         return found.statements(found.training_role("churn"))  # type: ignore[no-any-return]
 
@@ -238,6 +238,7 @@ def test_a_bucket_of_the_app_brings_its_key(synthesized: Any, declare: Any) -> N
             ],
             OutputDataConfig={"S3OutputPath": f"s3://{models.bucket_name}/churn/"},
         ),
+        stack,
     )
     found = synthesized(stack)
     statements = found.statements(found.training_role("churn"))
@@ -272,7 +273,7 @@ def test_the_largest_declaration_is_within_iam_s_sizes(synthesized: Any, declare
     from hpo_constructs.cdk.training_role import training_role
 
     stack = Stack(App(), "ml")
-    training_role(stack, "TrainingRole", placeholders_replaced(largest(declare, 40), stack))
+    training_role(stack, "TrainingRole", placeholders_replaced(largest(declare, 40), stack), stack)
     found = synthesized(stack)
     role = found.training_role("churn")
     properties = found.resources[role]["Properties"]
