@@ -17,7 +17,7 @@ from ..spec.declaration import Declaration
 from ..spec.run import RunSettings
 from ..workflow import StateName, states
 from .guard import executions_arn
-from .run import DeclaredRun
+from .run import Declared, DeclaredRun
 from .runtime import TuningRuntime
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @jsii.implements(iam.IGrantable)
-class TuningFragment(sfn.StateMachineFragment):
+class TuningFragment(Declared, sfn.StateMachineFragment):
     """A tuning job that chains into your own state machine.
 
     It creates the tuning job, waits for its end, publishes the best training job's facts to SSM parameters and
@@ -91,49 +91,9 @@ class TuningFragment(sfn.StateMachineFragment):
         return [self._end]
 
     @property
-    def spec(self) -> "TuningJobSpec | Declaration":
-        """What was declared."""
-        return self._run.spec
-
-    @property
-    def training_role(self) -> iam.IRole | None:
-        """The role of the training jobs, made or given; None when every definition names its own."""
-        return self._run.training_role
-
-    @property
-    def grant_principal(self) -> iam.IPrincipal:
-        """The training role, so that `key.grant_decrypt(fragment)` and its like let the training jobs do more.
-
-        Raises:
-            SpecError: every definition names its own role, so there is none to grant to. The CDK's `grant` methods
-                turn it into a RuntimeError of the same text.
-        """
-        return self._run.grant_principal
-
-    @property
-    def output_prefix(self) -> str:
-        """Path of the SSM parameters, with a slash at its end."""
-        return self._run.output_prefix
-
-    @property
     def timeout(self) -> Duration:
         """How long the fragment can take: the tuning job's own limit and time to wind up."""
         return Duration.seconds(self._run.timeout_seconds)
-
-    @property
-    def declared_request(self) -> Mapping[str, Any]:
-        """The declared request, with tokens for what only the deployment knows, and without a role made for it."""
-        return self._run.declared_request
-
-    @property
-    def run_settings(self) -> RunSettings:
-        """How the runs begin and what they publish."""
-        return self._run.settings
-
-    @property
-    def overlap(self) -> Overlap:
-        """What a run does while another one is running: your own state machine decides that, so they may overlap."""
-        return self._run.overlap
 
     def guard(self, state_machine: sfn.IStateMachine) -> None:
         """Has the tuning job stopped when an execution of your state machine is aborted, fails or times out, and when
@@ -142,18 +102,6 @@ class TuningFragment(sfn.StateMachineFragment):
         Without it a tuning job goes on to its own end, or its limits, after its execution was aborted.
         """
         self._run.guard(state_machine.state_machine_arn, executions_arn(state_machine, Stack.of(state_machine)))
-
-    def parameter_name(self, output: str) -> str:
-        """Name of the SSM parameter of an output, such as `model-artifacts`.
-
-        Raises:
-            SpecError: there is no such output.
-        """
-        return self._run.parameter_name(output)
-
-    def grant_read_outputs(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Lets a principal read the SSM parameters."""
-        return self._run.grant_read_outputs(grantee)
 
 
 class _States:

@@ -150,3 +150,56 @@ class DeclaredRun:
 
     def _parameters_arn(self, path: str) -> str:
         return f"arn:{self._place.partition}:ssm:{self._place.region}:{self._place.account}:parameter{path}"
+
+
+class Declared:
+    """What constructs tell of the declaration that they run."""
+
+    _run: DeclaredRun
+
+    @property
+    def spec(self) -> "TuningJobSpec | Declaration":
+        """What was declared."""
+        return self._run.spec
+
+    @property
+    def request(self) -> Mapping[str, Any]:
+        """The declared request, with tokens for what only the deployment knows, and without a role made for it."""
+        return self._run.declared_request
+
+    @property
+    def run_settings(self) -> RunSettings:
+        """How the runs begin and what they publish."""
+        return self._run.settings
+
+    @property
+    def training_role(self) -> iam.IRole | None:
+        """The role of the training jobs, made or given; None when every definition names its own."""
+        return self._run.training_role
+
+    @property
+    def grant_principal(self) -> iam.IPrincipal:
+        """The training role, so that `key.grant_decrypt(job)` and its like let the training jobs do more.
+
+        Raises:
+            SpecError: every definition names its own role, so there is none to grant to. The CDK's `grant` methods
+                turn it into a RuntimeError of the same text.
+        """
+        return self._run.grant_principal
+
+    @property
+    def output_prefix(self) -> str:
+        """Path of the SSM parameters, with a slash at its end."""
+        return self._run.output_prefix
+
+    def parameter_name(self, output: str) -> str:
+        """Name of the SSM parameter of an output, such as `model-artifacts`.
+
+        Raises:
+            SpecError: there is no such output.
+        """
+        return self._run.parameter_name(output)
+
+    def grant_read_outputs(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Lets a principal read the SSM parameters."""
+        return self._run.grant_read_outputs(grantee)

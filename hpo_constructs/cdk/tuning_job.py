@@ -1,8 +1,7 @@
 """A declared tuning job as a state machine of its own."""
 
 import re
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jsii
 from aws_cdk import CfnOutput, Duration
@@ -20,7 +19,7 @@ from .acknowledgements import acknowledge
 from .definitions import pieces
 from .guard import UNLOGGED, executions_arn
 from .place import Place
-from .run import DeclaredRun
+from .run import Declared, DeclaredRun
 from .triggers import RunOnDeploy, run_on_event, run_on_new_data, schedule_run
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @jsii.implements(iam.IGrantable)
-class TuningJob(Construct):
+class TuningJob(Declared, Construct):
     """A declared SageMaker hyperparameter tuning job.
 
     Every execution of its state machine runs the tuning job once and publishes the best training job's facts to SSM
@@ -95,39 +94,9 @@ class TuningJob(Construct):
         CfnOutput(stack, f"{output_id}OutputPrefix", value=self.output_prefix)
 
     @property
-    def spec(self) -> "TuningJobSpec | Declaration":
-        """What was declared."""
-        return self._run.spec
-
-    @property
     def state_machine(self) -> sfn.StateMachine:
         """The state machine; an execution needs no input."""
         return self._state_machine
-
-    @property
-    def training_role(self) -> iam.IRole | None:
-        """The role of the training jobs, made or given; None when every definition names its own."""
-        return self._run.training_role
-
-    @property
-    def grant_principal(self) -> iam.IPrincipal:
-        """The training role, so that `key.grant_decrypt(job)` and its like let the training jobs do more."""
-        return self._run.grant_principal
-
-    @property
-    def output_prefix(self) -> str:
-        """Path of the SSM parameters, with a slash at its end."""
-        return self._run.output_prefix
-
-    @property
-    def run_settings(self) -> RunSettings:
-        """How the runs begin and what they publish."""
-        return self._run.settings
-
-    @property
-    def request(self) -> Mapping[str, Any]:
-        """The declared request, with tokens for what only the deployment knows, and without a role made for it."""
-        return self._run.declared_request
 
     def run_on_deploy(self, *, wait: bool = False) -> "RunOnDeploy":
         """Runs the tuning job at every deployment that changes its declaration or `run_id`.
@@ -176,18 +145,6 @@ class TuningJob(Construct):
         """
         return run_on_new_data(self, id, bucket, prefix, suffix=suffix)
 
-    def parameter_name(self, output: str) -> str:
-        """Name of the SSM parameter of an output, such as `model-artifacts`.
-
-        Raises:
-            SpecError: there is no such output.
-        """
-        return self._run.parameter_name(output)
-
     def grant_start(self, grantee: iam.IGrantable) -> iam.Grant:
         """Lets a principal start executions."""
         return self._state_machine.grant_start_execution(grantee)
-
-    def grant_read_outputs(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Lets a principal read the SSM parameters."""
-        return self._run.grant_read_outputs(grantee)
