@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from .catalog import BuiltInAlgorithm
     from .cdk import TuningFragment, TuningJob
     from .documents import load
+    from .report.results import TuningJobResult
     from .rules import Finding, Severity, check
     from .spec import (
         CategoricalParameter,
@@ -32,6 +33,7 @@ __all__ = [
     "TrainingJobDefinition",
     "TuningFragment",
     "TuningJob",
+    "TuningJobResult",
     "TuningJobSpec",
     "check",
     "load",
@@ -49,6 +51,7 @@ _HOME = {
     "TrainingJobDefinition": "spec",
     "TuningFragment": "cdk",
     "TuningJob": "cdk",
+    "TuningJobResult": "report.results",
     "TuningJobSpec": "spec",
     "check": "rules",
     "load": "documents",

@@ -7,6 +7,8 @@
     ├── CatalogError            an unknown algorithm, version or region (also a ValueError)
     ├── QuotaError              an unknown edition, quota or value of a quota (also a ValueError)
     ├── AccountError            an account cannot be asked (in hpo_constructs.account)
+    ├── ResultError             a tuning job's results do not have what is asked for (in hpo_constructs.report.results;
+    │                           also a ValueError)
     └── LocalError              the local endpoint or a local run cannot go on
 
 Messages are one sentence each: what is wrong, with the name and the value, what is allowed, and the fix.

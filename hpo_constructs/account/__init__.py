@@ -2,7 +2,7 @@
 
 from .access import Account, AccountError, DeniedError, MissingError
 from .declared import DeclaredJob, Job, declared_jobs, find
-from .runs import Run, Stopping, look, ran, start, stop, training_jobs
+from .runs import Run, Stopping, look, ran, start, stop, training_jobs, watch
 
 __all__ = [
     "Account",
@@ -20,4 +20,5 @@ __all__ = [
     "start",
     "stop",
     "training_jobs",
+    "watch",
 ]

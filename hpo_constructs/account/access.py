@@ -7,6 +7,7 @@ AccountError (an HpoError)  the account cannot be asked
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -78,17 +79,22 @@ class Account:
     Args:
         region: The region; the AWS configuration's without it.
         profile: The profile of the AWS configuration; its default one, or `AWS_PROFILE`, without it.
+        session: A boto3 session that says all of this; then neither region nor profile.
 
     Raises:
-        AccountError: There is no such profile.
+        AccountError: There is no such profile, or a session stands beside a region or a profile.
     """
 
-    def __init__(self, *, region: str | None = None, profile: str | None = None) -> None:
+    def __init__(self, *, region: str | None = None, profile: str | None = None, session: Any = None) -> None:
         import boto3
 
         self._clients: dict[str, Any] = {}
+        if session is not None and (region or profile):
+            raise AccountError("a session has its own region and profile; give either a session or these")
         with self._translated("reading the AWS configuration"):
-            self._session = boto3.session.Session(region_name=region, profile_name=profile)
+            # AWS_REGION is what the AWS CLI and the other SDKs read; boto3 does not.
+            region = region or os.environ.get("AWS_REGION") or None
+            self._session = session or boto3.session.Session(region_name=region, profile_name=profile)
 
     @property
     def place(self) -> str:
@@ -96,7 +102,7 @@ class Account:
         clients = list(self._clients.values())
         if clients and "amazonaws." not in (url := str(clients[0].meta.endpoint_url)):
             return url
-        return f"region {self._session.region_name}"
+        return f"region {self._session.region_name or 'unknown'}"
 
     def client(self, service: str) -> Any:
         """The boto3 client of a service, made once.

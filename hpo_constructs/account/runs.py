@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,8 @@ from .access import Account, AccountError, MissingError
 from .declared import DeclaredJob, Job, executions, runs
 
 _LOOK_SECONDS = 1.0
+# How many jobs are described at once: few enough for the rate that SageMaker lets an account have.
+AT_ONCE = 4
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,26 @@ def look(account: Account, execution_arn: str, tuning_job: str) -> Run:
     # The execution first: when it has ended, what the tuning job tells is the end of it.
     execution = account.call("stepfunctions", "describe_execution", executionArn=execution_arn)
     return Run(execution, described(account, tuning_job))
+
+
+def watch(account: Account, execution_arn: str, tuning_job: str, interval: float) -> Iterator[Run]:
+    """The state of a run again and again, until its execution has ended.
+
+    Args:
+        account: The account.
+        execution_arn: The execution.
+        tuning_job: The tuning job that it makes.
+        interval: Seconds between two looks.
+
+    Raises:
+        AccountError: The account cannot be asked.
+    """
+    while True:
+        run = look(account, execution_arn, tuning_job)
+        yield run
+        if run.ended:
+            return
+        time.sleep(interval)
 
 
 def described(account: Account, tuning_job: str) -> dict[str, Any] | None:

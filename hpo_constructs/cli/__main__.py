@@ -7,7 +7,24 @@ from typing import Annotated
 import typer
 
 from ..errors import HpoError
-from . import best, catalogue, check, importing, jobs, local, logs, quotas, render, run, schema, show, start
+from . import (
+    best,
+    catalogue,
+    check,
+    console,
+    importing,
+    jobs,
+    local,
+    logs,
+    new,
+    quotas,
+    render,
+    report,
+    run,
+    schema,
+    show,
+    start,
+)
 
 app = typer.Typer(
     name="hpo",
@@ -19,7 +36,7 @@ app = typer.Typer(
     A tuning job is declared in a team template (YAML) or in Python, checked, rehearsed on this machine with real \
 training, deployed with the AWS CDK, and run.
 
-    First steps:  hpo check TEMPLATE, hpo run TEMPLATE, cdk deploy, hpo start JOB --wait
+    First steps:  hpo new, hpo check TEMPLATE, hpo run TEMPLATE, cdk deploy, hpo start JOB --wait
     """,
 )
 
@@ -27,6 +44,7 @@ _DECLARE = "Declare and check"
 _REHEARSE = "Rehearse on this machine"
 _OPERATE = "Operate, on AWS or on the local endpoint"
 
+app.command("new", short_help="Write a template with a wizard.", rich_help_panel=_DECLARE)(new.new_command)
 app.command("check", short_help="Check declarations against every documented limit.", rich_help_panel=_DECLARE)(
     check.check_command
 )
@@ -57,7 +75,13 @@ app.command("jobs", short_help="List the tuning jobs that run and ran.", rich_he
 app.command("show", short_help="Show a tuning job with its training jobs.", rich_help_panel=_OPERATE)(show.show_command)
 app.command("logs", short_help="Print the log of a training job.", rich_help_panel=_OPERATE)(logs.logs_command)
 app.command("best", short_help="Print the published best training job.", rich_help_panel=_OPERATE)(best.best_command)
+app.command("report", short_help="Write a tuning job's results as one HTML file.", rich_help_panel=_OPERATE)(
+    report.report_command
+)
 app.command("stop", short_help="Stop the runs of a job.", rich_help_panel=_OPERATE)(start.stop_command)
+app.command("console", short_help="All of this and the wizard in a browser.", rich_help_panel=_OPERATE)(
+    console.console_command
+)
 
 
 def _version(wanted: bool) -> None:

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 
     from ..account import Account
 
-# Few enough for the rate at which SageMaker lets an account describe its jobs.
-_AT_ONCE = 4
-
 
 class Status(StrEnum):
     """Statuses of tuning jobs."""
@@ -104,7 +101,7 @@ def _entries(
 ) -> tuple[list[dict[str, Any]], bool]:
     """The tuning jobs with their best training jobs, and whether there are more."""
     from ..account.declared import declared_name, tuning_jobs
-    from ..account.runs import described
+    from ..account.runs import AT_ONCE, described
     from ..report.tuning_jobs import duration_seconds
 
     found = tuning_jobs(
@@ -117,7 +114,7 @@ def _entries(
     summaries = list(islice(found, limit + 1) if limit else found)
     shown = summaries[:limit] if limit else summaries
     account.client("sagemaker")  # made before the threads want it
-    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+    with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
         details = list(pool.map(lambda one: described(account, one["HyperParameterTuningJobName"]), shown))
     entries = [
         {

@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-
-class Watched(Protocol):
-    """The state of a run."""
-
-    @property
-    def job(self) -> Mapping[str, Any] | None:
-        """The answer of DescribeHyperParameterTuningJob; None before the tuning job exists."""
+    from ..account import Run
 
 
-State = TypeVar("State", bound=Watched)
-
-
-def show_progress(states: Iterable[State], console: Console, *, quiet: bool = False) -> State:
+def show_progress(states: Iterable[Run], console: Console, *, quiet: bool = False) -> Run:
     """Show a run until its states end: a live bar on a terminal, a line for each change elsewhere; the last state.
 
     Args:
@@ -42,7 +33,7 @@ def show_progress(states: Iterable[State], console: Console, *, quiet: bool = Fa
         disable=quiet or not console.is_terminal,
     )
     shown = ""
-    state: State | None = None
+    state: Run | None = None
     with bar:
         task = bar.add_task("", total=None)
         for state in states:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -79,8 +77,10 @@ def _print_end(run: Run, best: Any) -> None:
 
 def _wait(account: Account, execution: str, tuning_job: str, interval: float, screen: Console, *, quiet: bool) -> Run:
     """Show the run until it ends."""
+    from ..account import watch
+
     try:
-        return show_progress(_looks(account, execution, tuning_job, interval), screen, quiet=quiet)
+        return show_progress(watch(account, execution, tuning_job, interval), screen, quiet=quiet)
     except KeyboardInterrupt:
         typer.echo(
             f"hpo: no longer waiting; the run goes on: `hpo show {tuning_job}` shows it, `hpo stop {tuning_job}` "
@@ -88,18 +88,6 @@ def _wait(account: Account, execution: str, tuning_job: str, interval: float, sc
             err=True,
         )
         raise typer.Exit(130) from None
-
-
-def _looks(account: Account, execution: str, tuning_job: str, interval: float) -> Iterator[Run]:
-    """The state of the run again and again, until it has ended."""
-    from ..account import look
-
-    while True:
-        run = look(account, execution, tuning_job)
-        yield run
-        if run.ended:
-            return
-        time.sleep(interval)
 
 
 def stop_command(

@@ -199,7 +199,7 @@ class Describer:
         if job.started_at is not None:
             seconds = max(1, self._seconds(job.started_at, job.ended_at))
             answer |= {"TrainingStartTime": job.started_at, "TrainingTimeInSeconds": seconds}
-            answer["BillableTimeInSeconds"] = seconds * answer["ResourceConfig"].get("InstanceCount", 1)
+            answer["BillableTimeInSeconds"] = seconds
         if job.ended_at is not None:
             answer["TrainingEndTime"] = job.ended_at
         if job.failure_reason:

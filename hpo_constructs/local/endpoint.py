@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
@@ -162,8 +163,9 @@ class LocalEndpoint:
         }
         return {**kept, **self.environment}
 
-    def client(self, service: str) -> Any:
-        """A boto3 client of this endpoint, whatever AWS configuration the user has."""
+    @property
+    def session(self) -> Any:
+        """A boto3 session whose clients are this endpoint's, whatever AWS configuration the user has."""
         if self._session is None:
             import boto3
             import botocore.session
@@ -178,7 +180,12 @@ class LocalEndpoint:
                 aws_secret_access_key="local",  # noqa: S106 - made up
                 region_name=self.region,
             )
-        return self._session.client(service, endpoint_url=self.url)
+            self._session.client = partial(self._session.client, endpoint_url=self.url)
+        return self._session
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of this endpoint."""
+        return self.session.client(service)
 
     def start(self) -> Self:
         """Start the server and wait until it listens. A running endpoint stays as it is."""

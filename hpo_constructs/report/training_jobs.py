@@ -63,12 +63,17 @@ def training_jobs_table(
     return table
 
 
-def training_seconds(summary: Mapping[str, Any]) -> float | None:
-    """How long a training job trained, or has trained so far; None before its start."""
+def training_seconds(summary: Mapping[str, Any], now: datetime | None = None) -> float | None:
+    """How long a training job trained, or has trained so far; None before its start.
+
+    Args:
+        summary: A TrainingJobSummary.
+        now: The moment to which one that still trains is counted; the present without it.
+    """
     start, end = summary.get("TrainingStartTime"), summary.get("TrainingEndTime")
     if not isinstance(start, datetime):
         return None
-    return ((end if isinstance(end, datetime) else datetime.now(UTC)) - start).total_seconds()
+    return ((end if isinstance(end, datetime) else now or datetime.now(UTC)) - start).total_seconds()
 
 
 def output_lines(prefix: str, outputs: Mapping[str, str]) -> list[str]:
@@ -84,10 +89,10 @@ def _seconds(summary: Mapping[str, Any]) -> str:
 
 
 def _assignments(values: Mapping[str, str]) -> str:
-    return ", ".join(f"{name}={_short(value)}" for name, value in sorted(values.items()))
+    return ", ".join(f"{name}={short_number(value)}" for name, value in sorted(values.items()))
 
 
-def _short(value: str) -> str:
+def short_number(value: str) -> str:
     """Numbers with the digits that a table can show."""
     try:
         number = float(value)

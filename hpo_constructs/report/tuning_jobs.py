@@ -37,13 +37,19 @@ def local_time(moment: datetime | None) -> str:
     return "" if moment is None else moment.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
-def duration_seconds(job: Mapping[str, Any]) -> float | None:
-    """How long a tuning job took, or has run so far, in seconds."""
+def duration_seconds(job: Mapping[str, Any], now: datetime | None = None) -> float | None:
+    """How long a tuning job took, or has run so far, in seconds.
+
+    Args:
+        job: The answer of DescribeHyperParameterTuningJob, or a summary of ListHyperParameterTuningJobs.
+        now: The moment to which one that still runs is counted; the present without it.
+    """
     start, end = job.get("CreationTime"), job.get("HyperParameterTuningEndTime")
     if start is None:
         return None
     if end is None:
-        end = datetime.now(UTC) if job.get("HyperParameterTuningJobStatus") in CHANGING else job.get("LastModifiedTime")
+        changing = job.get("HyperParameterTuningJobStatus") in CHANGING
+        end = now or datetime.now(UTC) if changing else job.get("LastModifiedTime")
     return None if end is None else max(0.0, float((end - start).total_seconds()))
 
 
@@ -180,8 +186,14 @@ def sorted_training_jobs(summaries: Iterable[Mapping[str, Any]], by: str) -> lis
             return found
 
 
-def settings_lines(job: Mapping[str, Any], declared: str | None) -> list[tuple[str, str]]:
-    """What a tuning job is and how far it came, as titles and texts."""
+def settings_lines(job: Mapping[str, Any], declared: str | None, now: datetime | None = None) -> list[tuple[str, str]]:
+    """What a tuning job is and how far it came, as titles and texts.
+
+    Args:
+        job: The answer of DescribeHyperParameterTuningJob.
+        declared: The declared name, where there is one.
+        now: The moment to which a job that still runs is counted; the present without it.
+    """
     config = job["HyperParameterTuningJobConfig"]
     limits = config.get("ResourceLimits", {})
     criteria = config.get("TuningJobCompletionCriteria")
@@ -206,7 +218,7 @@ def settings_lines(job: Mapping[str, Any], declared: str | None) -> list[tuple[s
         ("autotune", str(job.get("Autotune", {}).get("Mode", ""))),
         ("started", local_time(job["CreationTime"])),
         ("ended", local_time(job.get("HyperParameterTuningEndTime"))),
-        ("duration", duration_text(duration_seconds(job))),
+        ("duration", duration_text(duration_seconds(job, now))),
         ("training jobs", counters_text(job)),
         ("objectives", ", ".join(f"{count} {kind.lower()}" for kind, count in objectives.items() if count)),
         ("ended because", completion_reason(job)),

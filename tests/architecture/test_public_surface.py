@@ -24,6 +24,7 @@ def test_public_names() -> None:
         "TrainingJobDefinition",
         "TuningFragment",
         "TuningJob",
+        "TuningJobResult",
         "TuningJobSpec",
         "check",
         "load",
