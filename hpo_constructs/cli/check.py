@@ -61,7 +61,7 @@ def check_command(
     """
     allowed = stated_quotas(quotas)
     declarations, unreadable, skipped = read_all(paths)
-    findings = check(declarations, quotas=allowed, budget=_context_budget())
+    findings = check(declarations, quotas=allowed, budget=context_budget())
     match output:
         case Format.JSON:
             typer.echo(as_json(findings, unreadable, len(declarations)))
@@ -142,7 +142,12 @@ def _context_quotas() -> Quotas:
         raise QuotaError(f"{_CDK_JSON}, context {QUOTA_CONTEXT}: {error}") from None
 
 
-def _context_budget() -> Budget:
+def context_budget() -> Budget:
+    """The budget that this folder's cdk.json states; without bounds where it states none.
+
+    Raises:
+        QuotaError: It states something unknown.
+    """
     try:
         return state_budget(_context(BUDGET_CONTEXT))
     except QuotaError as error:

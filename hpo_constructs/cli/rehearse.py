@@ -161,6 +161,8 @@ def _end(started: _Started, run: Run, kept: Path, log: Path, console: Console) -
         for line in output_lines(prefix, published):
             console.print(f"  {escape(line)}", soft_wrap=True)
     console.print(f"\nkept in {escape(str(kept))}: {_listed(kept)}")
+    if summaries:
+        console.print(f"as a page, with plots: hpo report --from {escape(str(kept))} --open", soft_wrap=True)
     if run.ended and not run.succeeded:
         console.print(f"[red]the run failed:[/red] {escape(run.reason)}")
         _show_failures(started.account, summaries, console)

@@ -18,8 +18,8 @@ _ROLES: dict[str, dict[str, Any]] = {
 
 
 def style() -> Style:
-    """A style for standard output: no colour when it is not a terminal, or when NO_COLOR is set."""
-    if os.environ.get("NO_COLOR") or not sys.stdout.isatty():
+    """A style for standard output: no colour when it is not a terminal that knows any, or when NO_COLOR is set."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not sys.stdout.isatty():
         return plain
 
     def coloured(text: str, role: str) -> str:

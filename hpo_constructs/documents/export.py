@@ -7,8 +7,10 @@ was made from.
 import json
 import math
 import re
+import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -64,8 +66,17 @@ def import_file(path: str | FilePath) -> str:
     return import_text(text_of(path), file)
 
 
-def import_text(text: str, file: str) -> str:
-    """The team template of a text in any of the forms; see `import_file`."""
+def import_text(text: str, file: str, *, header: str | None = None, notes: Mapping[str, str] | None = None) -> str:
+    """The team template of a text in any of the forms; see `import_file`.
+
+    Args:
+        text: The text.
+        file: Its name, for messages and for the header.
+        header: Lines that stand first, each a comment. Without it: where the template comes from, for a text that is
+            none itself.
+        notes: Comments by the paths of values, as a template spells paths, without their `#`: beside a short value,
+            else above it.
+    """
     documents: list[tuple[list[Declaration], dict[str, _Tree]]] = []
     for node in _single_documents(parse(text, file)):
         declared = read_node(node, file)
@@ -76,8 +87,11 @@ def import_text(text: str, file: str) -> str:
         documents.append((declared, _blocks(node) if template else {}))
     if not documents:
         read_text(text, file)  # says what is wrong with an empty file
-    header = "" if documents[0][0][0].form is Form.TEMPLATE else _header(file, documents[0][0])
+    if header is None:
+        header = "" if documents[0][0][0].form is Form.TEMPLATE else _header(file, documents[0][0])
     trees = [_document(declared, blocks) for declared, blocks in documents]
+    for tree in trees:
+        _annotate(tree, notes or {}, "", 0)
     written = _written(trees, header, comments_of(text))
     _compare([item for declared, _ in documents for item in declared], written, file)
     return written
@@ -375,9 +389,15 @@ def _text_tree(text: str, *, number: bool = False) -> _Tree:
     """A text, in quotes where YAML would read something else; a number only where the API wants its text."""
     if number and _NUMBER.fullmatch(text):
         return _Tree(scalar=text, in_line=text)
-    if not _PLAIN.fullmatch(text) or parse(text, "")[0].plain() != text:
+    if not _is_plain(text):
         return _Tree(scalar=_quoted(text), in_line=_quoted(text))
     return _Tree(scalar=text, in_line=text if _PLAIN_IN_LINE.fullmatch(text) else _quoted(text))
+
+
+@lru_cache(maxsize=4096)  # keys and values come again and again
+def _is_plain(text: str) -> bool:
+    """Whether YAML reads a text without quotes as itself."""
+    return bool(_PLAIN.fullmatch(text)) and parse(text, "")[0].plain() == text
 
 
 def _quoted(text: str) -> str:
@@ -419,6 +439,21 @@ def _attach(documents: list[_Tree], comments: list[Comment]) -> list[str]:
         else:
             by_line[following].before.append(comment.text)
     return footer
+
+
+def _annotate(tree: _Tree, notes: Mapping[str, str], path: str, depth: int) -> None:
+    """Give each value its note: beside it where it is short and the line has room, else above it."""
+    children = [(f"{path}.{key}" if path else key, len(_key(key)) + 1, value) for key, value in tree.entries or ()]
+    children += [(f"{path}[{index}]", 1, item) for index, item in enumerate(tree.items or ())]
+    for place, head, child in children:
+        if note := notes.get(place):
+            indent = depth * len(_INDENT)
+            beside = child.entries is None and child.items is None
+            if beside and indent + head + len(child.scalar) + len(note) + 5 <= WIDTH:
+                child.behind.append(f"# {note}")
+            else:
+                child.before += [f"# {line}" for line in textwrap.wrap(note, WIDTH - indent - 2)]
+        _annotate(child, notes, place, depth + 1)
 
 
 def _lines(tree: _Tree, head: str, indent: str) -> list[str]:

@@ -372,14 +372,31 @@ def _local() -> Schema:
     words = {"type": "array", "items": {"type": "string"}}
     image = {"type": "string", "description": "Pattern of training images, such as *my-algorithm:*."}
     directory = {"type": "string", "description": "Working folder, seen from the template's folder."}
+    engine = {"enum": ["auto", "docker", "podman"], "description": "The container engine; auto takes one that answers."}
+    container = {
+        "type": ["object", "null"],
+        "description": "Runs the image itself as a container, as SageMaker does.",
+        "properties": {
+            "image": {"type": "string", "description": "The image on this machine; the training image without it."},
+            "engine": engine,
+            "pull": {"type": "boolean", "description": "Whether the engine fetches an image that is not here."},
+            "network": {"enum": ["none", "host", "bridge"], "description": "The container's network; none without it."},
+            "memory": {"type": "string", "description": "The most memory, such as 4g; no limit without it."},
+        },
+        "additionalProperties": False,
+    }
+    algorithm = {"type": "string", "description": "The built-in algorithm or JumpStart model that the image trains."}
     command = {
         "type": "object",
         "properties": {
             "image": image,
             "command": {**words, "description": "The program and its words that stand in for the image."},
             "directory": directory,
+            "algorithm": algorithm,
+            "container": container,
         },
-        "required": ["image", "command"],
+        "required": ["image"],
+        "oneOf": [{"required": [way]} for way in ("command", "algorithm", "container")],
         "additionalProperties": False,
     }
     return {
@@ -394,7 +411,7 @@ def _local() -> Schema:
             "commands": {
                 "type": "array",
                 "items": command,
-                "description": "Commands that stand in for training images without a local program.",
+                "description": "What stands in for training images without a local program.",
             },
         },
         "additionalProperties": False,

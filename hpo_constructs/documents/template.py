@@ -35,7 +35,7 @@ BUDGET = "budget"
 LOCAL_KEYS = ("prepare", "data", "commands")
 _DEFINITION, _DEFINITIONS = "training_job_definition", "training_job_definitions"
 _RANGES = "hyperparameter_ranges"
-_S3_KEYS = ("s3_uri", "s3_data_type", "s3_data_distribution_type")
+S3_KEYS = ("s3_uri", "s3_data_type", "s3_data_distribution_type")
 
 
 def top_level_keys() -> dict[str, tuple[str, ...]]:
@@ -86,7 +86,7 @@ class _JobReader:
     def __init__(self, file: str) -> None:
         self._file = file
         self._faults: list[Fault] = []
-        self._reader = RequestReader(_find, numbers_as_text=True, short=self._short)
+        self._reader = RequestReader(find_member, numbers_as_text=True, short=self._short)
 
     def read(self, job: Node, text: str, local: Node | None, quotas: Mapping[str, Any] | str | None) -> Declaration:
         keys = top_level_keys()
@@ -250,8 +250,8 @@ def _with_defaults(job: Node, defaults: Node | None) -> Node:
     return Node.mapping(entries, result, {**defaults.keys, **result.keys})
 
 
-def _find(shape: Shape, key: str) -> str | None:
-    """The API's name of a template's key."""
+def find_member(shape: Shape, key: str) -> str | None:
+    """The API's name of a template's key in a structure, or None."""
     members = shape.members or {}
     for name in members:
         if key in {snake_name(name), declared_name(name)} and not _long_winded(shape, name, key):
@@ -294,12 +294,12 @@ def _range_fault(name: str, entry: Node, origin: Origin) -> Fault:
 
 
 def _channel(node: Node) -> Node | None:
-    short = {key: value for key, value in node.entries.items() if key in _S3_KEYS}
+    short = {key: value for key, value in node.entries.items() if key in S3_KEYS}
     if "s3_uri" not in short or "data_source" in node.entries:
         return None
     s3_source = Node.mapping(short, node, node.keys).labelled("")
     source = Node.mapping({"s3_data_source": s3_source}, node).labelled("")
-    rest = {key: value for key, value in node.entries.items() if key not in _S3_KEYS}
+    rest = {key: value for key, value in node.entries.items() if key not in S3_KEYS}
     return Node.mapping({**rest, "data_source": source}, node, node.keys)
 
 
