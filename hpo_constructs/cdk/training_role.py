@@ -238,6 +238,10 @@ def _objects(stack: Stack, all_definitions: Iterable[Mapping[str, Any]]) -> Iter
                 # A manifest names objects that are not known at synthesis: any of its bucket.
                 manifest = text(source, "S3DataType") in {"ManifestFile", "AugmentedManifestFile"}
                 used[_READ].append(location.whole_bucket() if manifest else location)
+        # A framework's image reads its script itself; clients write such hyperparameters as JSON.
+        script = (text(definition, "StaticHyperParameters", "sagemaker_submit_directory") or "").strip('"')
+        if script.startswith("s3://"):
+            used[_READ].append(_S3Location.of(stack, script))
         if uri := text(definition, "OutputDataConfig", "S3OutputPath"):
             used[_WRITTEN].append(_S3Location.of(stack, uri).below())
         if uri := text(definition, "CheckpointConfig", "S3Uri"):

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from .lambda_runner import FunctionConfig, LambdaRunner
 from .patching import replace
+from .telemetry import put_log_events
 
 if TYPE_CHECKING:
     from moto.awslambda.models import LambdaFunction
@@ -46,13 +47,8 @@ def configure(port: int) -> None:
 
 def write_log(group: str, stream: str, lines: list[str], *, account_id: str, region: str) -> None:
     """Append lines to a log stream, which is made when it is not there yet."""
-    from moto.logs.models import logs_backends
-
-    backend = logs_backends[account_id][region]
-    backend.ensure_log_group(group)
-    backend.ensure_log_stream(group, stream)
     now = int(time.time() * 1000)
-    backend.put_log_events(group, stream, [{"timestamp": now, "message": line} for line in lines if line])
+    put_log_events(group, stream, [(now, line) for line in lines], account_id=account_id, region=region)
 
 
 def function_config(function: LambdaFunction, region: str) -> FunctionConfig:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .algorithms import LocalProgram, local_program
+from .containers import ContainerError
 from .describing import Describer, TrainingRecord, training_summary, tuning_summary
 from .engine.autotune import autotuned
 from .engine.clock import SystemClock
@@ -64,7 +65,7 @@ class SageMakerApi:
         region: the region in ARNs and clients.
         account_id: the account in ARNs.
         work_dir: where training jobs have their folders and logs.
-        images: the image mapping, entries ``{"image": <fnmatch pattern>, "command": [...], "directory": ...}``.
+        images: the image mapping, entries as ``algorithms.local_program`` takes them.
         stop_grace_seconds: how long a stopping training job may take to end by itself. 120 seconds, as the service
             documents, if not given.
         quotas: the account's quotas; a request beyond one is refused as the service refuses it. None are in force if
@@ -382,6 +383,13 @@ class SageMakerApi:
             else:
                 self._jobs[tuning_job.description["HyperParameterTuningJobName"]] = job
         self._single |= {record.name: KeptTrainingJob(record) for record in kept.training_jobs}
+        for record in self._all_training_jobs():
+            # Of its metrics the final values are on record.
+            final = record.description.get("FinalMetricDataList", ())
+            for metric in final:
+                self._site.telemetry.put_metrics(
+                    record.name, {metric["MetricName"]: metric["Value"]}, metric["Timestamp"]
+                )
         self._tags = {arn: dict(tags) for arn, tags in kept.tags.items()}
 
     def _parents(self, plan: Plan) -> list[Parent]:
@@ -516,8 +524,12 @@ class SageMakerApi:
             )
         try:
             program = self._program_of(request)
+            if program.container is not None:
+                self._site.engines.image(program.container, algorithm["TrainingImage"])
         except LookupError as error:
             raise ValueError(str(error.args[0])) from None
+        except ContainerError as error:
+            raise ValueError(f"the training image of {label} cannot run: {error}") from None
         metrics = metric_definitions(request, program)
         for metric in metrics:
             try:

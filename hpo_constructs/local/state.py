@@ -11,7 +11,8 @@
 Nothing else is kept. Stacks with their Lambda functions, state machines, roles and log groups need a new
 ``cdk bootstrap`` and ``cdk deploy``; a stack's bucket then takes over the objects of the bucket that had its name, and
 its parameters take the place of those that had theirs. Bucket policies, versioning, older versions and object tags
-are not kept, nor are CloudWatch Logs: a training job's log is in the endpoint's work folder.
+are not kept, nor are CloudWatch Logs: a training job's log is in the endpoint's work folder. Of a training job's
+metrics in CloudWatch the final values come back.
 """
 
 from __future__ import annotations

@@ -16,11 +16,14 @@ import shutil
 import tarfile
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
+
+from .telemetry import LogEvent
 
 if TYPE_CHECKING:
     from .engine.backend import Order
@@ -37,6 +40,7 @@ OBJECTIVE_METRIC = "ObjectiveMetric"
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 _CUSTOMER_ERROR = re.compile(r"\s*Customer Error:\s*")
 _LOG_TAIL_BYTES = 8192
+_SMALL_BYTES = 1 << 20
 _GROUP = "homogeneousCluster"
 _INFO = "20"
 
@@ -47,10 +51,15 @@ class TrainingError(Exception):
 
 @dataclass(frozen=True)
 class MetricDefinition:
-    """A metric's name and the regular expression whose first group is its value in a line of the output."""
+    """A metric's name and the regular expression whose first group is its value in a line of the output.
+
+    ``contains`` is a text that each line which the expression matches has in it, when one is known: most lines and
+    most of a built-in algorithm's metrics are told apart by it at once.
+    """
 
     name: str
     regex: str
+    contains: str = ""
 
 
 class MlFolder:
@@ -245,7 +254,10 @@ def read_metrics(lines: Sequence[str], definitions: Iterable[MetricDefinition]) 
     A metric that no line matches, or whose value is no number, is left out.
     """
     found: dict[str, float] = {}
+    whole = "\n".join(lines)
     for definition in definitions:
+        if definition.contains not in whole:
+            continue
         expression = re.compile(definition.regex)
         # Within a line, an expression that begins with anything matches at its start or not at all.
         match_line = expression.match if definition.regex.startswith(".*") else expression.search
@@ -390,8 +402,12 @@ class S3:
 
         bucket, key = split_s3_uri(uri)
         try:
-            with file.open("rb") as body:
-                self._s3().put_object(Bucket=bucket, Key=key, Body=body)
+            if file.stat().st_size <= _SMALL_BYTES:
+                # An open file is announced first, which costs a round trip of its own.
+                self._s3().put_object(Bucket=bucket, Key=key, Body=file.read_bytes())
+            else:
+                with file.open("rb") as body:
+                    self._s3().put_object(Bucket=bucket, Key=key, Body=body)
         except (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError) as error:
             raise TrainingError(f'ClientError: Artifact upload failed: S3 URL "{uri}": {error}') from error
 
@@ -518,68 +534,80 @@ class LogTail:
 class LogStream:
     """A training job's output as a stream of CloudWatch Logs.
 
-    A log that cannot be sent never harms the training job: after the first failure nothing more is sent. The endpoint
-    keeps logs in memory, so that only the first 256 KB of a training job's output are sent; a last event names the
-    file that has all of it.
+    A log that cannot be written never harms the training job: after the first failure nothing more is written. The
+    endpoint keeps logs in memory, so that only the first 256 KB of a training job's output are written; a last event
+    names the file that has all of it.
+
+    Args:
+        write: appends events to a stream.
+        stream: the stream's name.
+        whole: the file with all of the output.
 
     Source: https://docs.aws.amazon.com/sagemaker/latest/dg/logging-cloudwatch.html
     """
 
-    GROUP = "/aws/sagemaker/TrainingJobs"
     LIMIT_BYTES = 256 * 1024
-    _BATCH = 1000
     _LINE_BYTES = 16_000
-    _INTERVAL_SECONDS = 1.0
 
-    def __init__(self, client: Any, stream: str, whole: Path) -> None:
-        self._client = client
+    def __init__(self, write: Callable[[str, list[LogEvent]], None], stream: str, whole: Path) -> None:
+        self._write = write
         self._stream = stream
         self._whole = whole
-        self._created = False
         self._working = True
         self._room = self.LIMIT_BYTES
-        self._waiting: list[tuple[int, str]] = []
-        self._sent_at = 0.0
 
     def add(self, lines: Iterable[str], at_milliseconds: int) -> None:
-        """Add lines; they are sent by the next ``send``."""
+        """Write lines."""
+        events: list[LogEvent] = []
         for line in lines:
             if not line.strip() or self._room <= 0:
                 continue
             line = line[: self._LINE_BYTES]
             self._room -= len(line) + 1
-            self._waiting.append((at_milliseconds, line))
+            events.append((at_milliseconds, line))
             if self._room <= 0:
-                self._waiting.append((at_milliseconds, f"the rest of this log is in {self._whole}"))
-
-    def send(self, *, last: bool) -> None:
-        """Send what was added, at most once a second unless it is the last."""
-        now = time.monotonic()
-        if not self._working or not self._waiting or (not last and now - self._sent_at < self._INTERVAL_SECONDS):
-            return
-        self._sent_at = now
-        events, self._waiting = self._waiting, []
-        try:
-            self._create()
-            for start in range(0, len(events), self._BATCH):
-                self._client.put_log_events(
-                    logGroupName=self.GROUP,
-                    logStreamName=self._stream,
-                    logEvents=[{"timestamp": at, "message": line} for at, line in events[start : start + self._BATCH]],
-                )
-        except Exception:
-            self._working = False
-
-    def _create(self) -> None:
-        if not self._created:
+                events.append((at_milliseconds, f"the rest of this log is in {self._whole}"))
+        if events and self._working:
             try:
-                self._client.create_log_stream(logGroupName=self.GROUP, logStreamName=self._stream)
-            except self._client.exceptions.ResourceNotFoundException:
-                # Another training job may make the group at the same moment.
-                with contextlib.suppress(self._client.exceptions.ResourceAlreadyExistsException):
-                    self._client.create_log_group(logGroupName=self.GROUP)
-                self._client.create_log_stream(logGroupName=self.GROUP, logStreamName=self._stream)
-            self._created = True
+                self._write(self._stream, events)
+            except Exception:
+                self._working = False
+
+
+class MetricStream:
+    """A training job's metrics as CloudWatch has them while it trains.
+
+    A value of each metric goes there once a second at first, then less often, so that a training job of an hour has
+    some 500 values of each: hundreds of training jobs take little memory. The last values always go there.
+
+    Args:
+        write: adds one value of each metric.
+    """
+
+    _FIRST_SECONDS = 1.0
+    _PART_OF_AGE = 0.01
+
+    def __init__(self, write: Callable[[Mapping[str, float], datetime], None]) -> None:
+        self._write = write
+        self._began_at = self._due_at = time.monotonic()
+        self._waiting: dict[str, float] = {}
+
+    def add(self, values: Mapping[str, float], at: datetime) -> None:
+        """Take new values; they are written when they are due."""
+        self._waiting |= values
+        if self._waiting and time.monotonic() >= self._due_at:
+            self.flush(at)
+
+    def flush(self, at: datetime) -> None:
+        """Write what has not been written."""
+        if not self._waiting:
+            return
+        now = time.monotonic()
+        self._due_at = now + max(self._FIRST_SECONDS, self._PART_OF_AGE * (now - self._began_at))
+        values, self._waiting = self._waiting, {}
+        # Metrics that cannot be written never harm the training job.
+        with contextlib.suppress(Exception):
+            self._write(values, at)
 
 
 def _channel_config(channel: Mapping[str, Any], definition: Mapping[str, Any]) -> dict[str, str]:

@@ -107,6 +107,16 @@ def test_a_location_that_is_one_token(role_of: Any, declare: Any) -> None:
     assert "{'Fn::Select': [2, {'Fn::Split': ['/'," in listing["Resource"][0]
 
 
+@pytest.mark.parametrize("written", ["s3://code/job/source.tar.gz", '"s3://code/job/source.tar.gz"'])
+def test_a_script_is_read(role_of: Any, declare: Any, written: str) -> None:
+    values = {"sagemaker_program": "train.py", "sagemaker_submit_directory": written}
+    statements = role_of(declare.single(StaticHyperParameters=values))
+    assert f"{S3}code/job/source.tar.gz*" in resources(statements, "s3:GetObject")
+    inside = {**values, "sagemaker_submit_directory": "/opt/ml/code"}
+    statements = role_of(declare.single(StaticHyperParameters=inside))
+    assert not any("code" in resource for resource in resources(statements, "s3:GetObject"))
+
+
 def test_checkpoints_are_read_written_and_removed(role_of: Any, declare: Any) -> None:
     statements = role_of(declare.single(CheckpointConfig={"S3Uri": "s3://checkpoints/churn"}))
     for action in ("s3:DeleteObject", "s3:PutObject", "s3:GetObject"):

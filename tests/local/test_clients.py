@@ -118,6 +118,15 @@ def test_the_sagemaker_sdk_tunes_warm_starts_and_stops(endpoint: LocalEndpoint, 
     assert report["stopped"] == "Stopped"
     assert report["single"]["TrainingJobStatus"] == "Completed"
     assert report["single"]["ModelArtifacts"]["S3ModelArtifacts"] == report["single_model"]
+    final = {one["MetricName"]: one["Value"] for one in report["single"]["FinalMetricDataList"]}
+    shown = {one["metric_name"]: one["value"] for one in report["metrics"]}
+    assert {"train:rmse", "train:logloss", "validation:logloss"} & set(final) <= set(shown) <= set(final)
+    (of_best,) = report["metrics_of_best"]
+    assert of_best["value"] == pytest.approx(best["FinalHyperParameterTuningJobObjectiveMetric"]["Value"])
+    boosted = report["boosted"]
+    assert boosted["HyperParameterTuningJobStatus"] == "Completed", boosted
+    assert boosted["TrainingJobStatusCounters"]["Completed"] == 2
+    assert 0.9 < boosted["BestTrainingJob"]["FinalHyperParameterTuningJobObjectiveMetric"]["Value"] <= 1
 
 
 def test_the_sagemaker_sdk_tunes_two_algorithms_and_a_script(bucket: str, run: Run) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +122,17 @@ def test_all_that_is_kept_comes_back_after_an_orderly_end(start: Callable[[], Lo
         assert ssm.get_parameter(Name="/hpo/secret", WithDecryption=True)["Parameter"]["Value"] == "s"
         assert (describe(sagemaker, "kept"), training_jobs(sagemaker, "kept")) == before
         assert description(sagemaker, best["TrainingJobName"]) == best
+        final = best["FinalMetricDataList"][0]
+        (point,) = second.client("cloudwatch").get_metric_statistics(
+            Namespace="/aws/sagemaker/TrainingJobs",
+            MetricName=final["MetricName"],
+            Dimensions=[{"Name": "TrainingJobName", "Value": best["TrainingJobName"]}],
+            StartTime=best["TrainingStartTime"],
+            EndTime=best["TrainingEndTime"] + timedelta(minutes=1),
+            Period=60,
+            Statistics=["Average"],
+        )["Datapoints"]
+        assert point["Average"] == pytest.approx(final["Value"])
         key = best["ModelArtifacts"]["S3ModelArtifacts"].split("/", 3)[3]
         assert s3.head_object(Bucket="models", Key=key)["ETag"] == etag
         tags = sagemaker.list_tags(ResourceArn=arn)["Tags"]

@@ -10,7 +10,8 @@ import sys
 import tarfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,15 @@ from moto.server import ThreadedMotoServer
 from hpo_constructs.local.engine.local import Cores
 from hpo_constructs.local.pipes import Feeder, as_record
 from hpo_constructs.local.sagemaker_api import SageMakerApi
-from hpo_constructs.local.training import LogStream, LogTail, endpoint_client
+from hpo_constructs.local.telemetry import TRAINING_JOBS
+from hpo_constructs.local.training import (
+    LogStream,
+    LogTail,
+    MetricDefinition,
+    MetricStream,
+    endpoint_client,
+    read_metrics,
+)
 
 from .conftest import until
 
@@ -347,7 +356,7 @@ open(os.environ["SM_OUTPUT_DATA_DIR"] + "/report.json", "w").write(json.dumps(
 """
 
     def test_a_script_runs_with_its_hyperparameters(self, trainer: Trainer, s3: Any) -> None:
-        uri = self.archive(s3, "code/ok.tar.gz", train__py=self.SCRIPT, helper__py="VALUE = 7", requirements__txt="x")
+        uri = self.archive(s3, "code/ok.tar.gz", train__py=self.SCRIPT, helper__py="VALUE = 7")
         given = self.hyperparameters(uri, "train.py", depth="3", note='"two words"')
         report = trainer.run("script", image=SKLEARN, hyperparameters=given)
         assert report == {
@@ -393,12 +402,12 @@ class TestLogs:
         described = trainer.describe("chatty")
         assert [one["Value"] for one in described["FinalMetricDataList"]] == [0.5]
         logs = endpoint_client("logs", url, REGION)
-        stream = logs.describe_log_streams(logGroupName=LogStream.GROUP, logStreamNamePrefix="chatty/")["logStreams"][0]
+        stream = logs.describe_log_streams(logGroupName=TRAINING_JOBS, logStreamNamePrefix="chatty/")["logStreams"][0]
         messages: list[str] = []
         token: dict[str, str] = {}
         while True:
             answer = logs.get_log_events(
-                logGroupName=LogStream.GROUP, logStreamName=stream["logStreamName"], startFromHead=True, **token
+                logGroupName=TRAINING_JOBS, logStreamName=stream["logStreamName"], startFromHead=True, **token
             )
             if not answer["events"]:
                 break
@@ -408,6 +417,18 @@ class TestLogs:
         assert LogStream.LIMIT_BYTES <= sum(len(one) + 1 for one in messages) < LogStream.LIMIT_BYTES + 1000
         whole = Path(messages[-1].removeprefix("the rest of this log is in "))
         assert "line 4999 " in whole.read_text()
+
+    def test_a_log_that_cannot_be_written_is_left(self, tmp_path: Path) -> None:
+        tried = []
+
+        def refuse(stream: str, events: list[tuple[int, str]]) -> None:
+            tried.append(events)
+            raise RuntimeError("no room")
+
+        logs = LogStream(refuse, "job/1", tmp_path / "log")
+        logs.add(["one", " ", "two"], 5)
+        logs.add(["three"], 6)
+        assert tried == [[(5, "one"), (5, "two")]]
 
     def test_a_tail_gives_whole_lines(self, tmp_path: Path) -> None:
         file = tmp_path / "log"
@@ -425,6 +446,50 @@ class TestLogs:
         assert lines[0] == "two"
         assert sum(map(len, lines[1:])) == 3 << 20
         assert new(last=True) == ["rest"]
+
+
+class TestMetrics:
+    def test_cloudwatch_has_the_metrics(self, trainer: Trainer, url: str) -> None:
+        trainer.run("measured")
+        described = trainer.describe("measured")
+        statistics = endpoint_client("cloudwatch", url, REGION).get_metric_statistics(
+            Namespace=TRAINING_JOBS,
+            MetricName="score",
+            Dimensions=[{"Name": "TrainingJobName", "Value": "measured"}],
+            StartTime=described["TrainingStartTime"],
+            EndTime=described["TrainingEndTime"] + timedelta(minutes=1),
+            Period=60,
+            Statistics=["Average", "SampleCount"],
+        )
+        (point,) = statistics["Datapoints"]
+        assert (point["Average"], point["SampleCount"]) == (0.5, 1)
+
+    def test_a_long_training_job_takes_little_memory(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        clock, at = [0.0], datetime.now(UTC)
+        monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+        written: list[float] = []
+        stream = MetricStream(lambda values, _at: written.append(values["loss"]))
+        for second in range(36_000):
+            clock[0] = second / 10
+            stream.add({"loss": float(second)}, at)
+        assert written[:3] == [0.0, 10.0, 20.0]
+        assert 400 < len(written) < 600
+        stream.flush(at)
+        assert written[-1] == 35_999
+        stream.flush(at)
+        assert len(written) < 600
+
+    def test_metrics_that_cannot_be_written_are_left(self) -> None:
+        def refuse(values: Mapping[str, float], at: datetime) -> None:
+            raise RuntimeError("no room")
+
+        MetricStream(refuse).add({"loss": 1.0}, datetime.now(UTC))
+
+    def test_what_a_line_must_have_in_it_is_looked_for_first(self) -> None:
+        # The expression alone would match: what it is told apart by goes before it.
+        plain, told = MetricDefinition("a", "a=([0-9]+)"), MetricDefinition("b", "a=([0-9]+)", contains="other:")
+        assert read_metrics(["a=1", "a=2"], [plain, told]) == {"a": 2.0}
+        assert read_metrics(["a=1", "other: a=2"], [told]) == {"b": 2.0}
 
 
 def test_the_cores_are_shared_by_all_that_may_run() -> None:

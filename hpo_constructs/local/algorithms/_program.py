@@ -6,7 +6,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -227,12 +227,13 @@ def is_libsvm(channel: Channel) -> bool:
     return channel.content_type in _LIBSVM
 
 
-def read_csv(channel: Channel, *, labelled: bool = True) -> Array:
+def read_csv(channel: Channel, *, labelled: bool = True, files: Sequence[Path] | None = None) -> Array:
     """Read all CSV files of a channel as one table, without header, the label in the first column.
 
     Args:
         channel: the channel.
         labelled: whether the table has a label; without one its ContentType says ``label_size=0``.
+        files: the files to read; all of the channel if not given.
 
     Raises:
         CustomerError: there is no file, or one is no such table.
@@ -241,7 +242,7 @@ def read_csv(channel: Channel, *, labelled: bool = True) -> Array:
     if channel.content_parameters.get("label_size", "1") != label_size:
         wanted = "label_size=1 or none" if labelled else "label_size=0 (text/csv;label_size=0)"
         raise CustomerError(f"the ContentType of channel {channel.name} must have {wanted}")
-    tables = [_read_table(file, columns=2 if labelled else 1) for file in data_files(channel)]
+    tables = [_read_table(file, columns=2 if labelled else 1) for file in files or data_files(channel)]
     if len({table.shape[1] for table in tables}) > 1:
         raise CustomerError(f"the files of channel {channel.name} must have the same number of columns")
     table = np.concatenate(tables)

@@ -51,7 +51,11 @@ XGBOOST_MINIMIZE = (
 _NUMBER = r"([-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?)"
 
 XGBOOST = tuple(
-    MetricDefinition(f"{channel}:{metric}", rf".*\[[0-9]+\].*#011{channel}-{metric}:{_NUMBER}.*")
+    MetricDefinition(
+        f"{channel}:{metric}",
+        rf".*\[[0-9]+\].*#011{channel}-{metric}:{_NUMBER}.*",
+        contains=f"#011{channel}-{metric}:",
+    )
     for channel in ("train", "validation")
     for metric in (*XGBOOST_MAXIMIZE, *XGBOOST_MINIMIZE)
 )

@@ -13,12 +13,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..algorithms import LocalProgram
+from ..containers import INSTRUCTIONS, ContainerError, ContainerRun, Engines, container_variables
 from ..environment import ACCOUNT_ID
 from ..pipes import Feeder, close_all
+from ..telemetry import Telemetry
 from ..training import (
     DEFAULT_CHECKPOINTS,
     OBJECTIVE_METRIC,
@@ -27,10 +30,10 @@ from ..training import (
     LogStream,
     LogTail,
     MetricDefinition,
+    MetricStream,
     MlFolder,
     TrainingError,
     decode,
-    endpoint_client,
     environment,
     failure_reason,
     has_files,
@@ -111,6 +114,7 @@ class Site:
         stop_grace_seconds: how long a stopping training job may take to end by itself.
         account_id: the account in ARNs.
         cores: the machine's cores.
+        engines: the container engines of the machine.
     """
 
     s3: S3
@@ -122,10 +126,12 @@ class Site:
     stop_grace_seconds: float = STOP_GRACE_SECONDS
     account_id: str = ACCOUNT_ID
     cores: Cores = field(default_factory=Cores)
+    engines: Engines = field(default_factory=Engines)
 
-    def logs_client(self) -> Any:
-        """Make a client of CloudWatch Logs."""
-        return endpoint_client("logs", self.endpoint_url, self.region)
+    @property
+    def telemetry(self) -> Telemetry:
+        """CloudWatch, for training jobs' logs and metrics."""
+        return Telemetry(self.account_id, self.region)
 
 
 class LocalBackend:
@@ -148,21 +154,17 @@ class LocalBackend:
         self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._runs: dict[str, _Run] = {}
-        self._logs_client: Any = None
         self._closed = False
 
     def start(self, order: Order) -> None:
         """Start a training job in a thread that looks after its process."""
         with self._lock:
-            if self._logs_client is None:
-                self._logs_client = self._site.logs_client()
             run = _Run(
                 order,
                 self._site,
                 folder=self._folder,
                 threads=self._site.cores.share(),
                 report=self._report,
-                logs_client=self._logs_client,
             )
             self._runs[order.name] = run
             if self._closed:
@@ -222,7 +224,6 @@ class _Run:
         folder: Path,
         threads: int,
         report: Callable[[Event], None],
-        logs_client: Any,
     ) -> None:
         self._order = order
         self._site = site
@@ -234,7 +235,8 @@ class _Run:
         self._log = folder / f"{order.name}.log"
         self._tail = LogTail(self._log)
         stream = f"{order.name}/algo-1-{int(site.clock.now().timestamp())}"
-        self._logs = LogStream(logs_client, stream, self._log)
+        self._logs = LogStream(site.telemetry.put_log, stream, self._log)
+        self._metric_stream = MetricStream(partial(site.telemetry.put_metrics, order.name))
         self._program = site.program(
             self._definition["AlgorithmSpecification"]["TrainingImage"],
             self._definition.get("StaticHyperParameters", {}),
@@ -289,8 +291,7 @@ class _Run:
                 self._killer.cancel()
         if self._killed:
             status, reason = TrainingJobStatus.STOPPED, None
-        if (objective := self._metrics.get(self._order.definition.metric_name)) is not None:
-            self._metrics[OBJECTIVE_METRIC] = objective
+        self._metrics = self._with_objective(self._metrics)
         if status is not TrainingJobStatus.FAILED:
             # What counts is in S3; a failed training job's folder stays for a look.
             shutil.rmtree(self._ml.root, ignore_errors=True)
@@ -317,6 +318,9 @@ class _Run:
     def _open_channel(self, channel: Mapping[str, Any], feeders: list[Feeder]) -> None:
         mode = channel.get("InputMode", self._definition["AlgorithmSpecification"]["TrainingInputMode"])
         target = self._ml.data / channel["ChannelName"]
+        if channel["ChannelName"] in self._program.own_channels:
+            target.mkdir()
+            return
         if mode != "Pipe":
             # FastFile shows the same files at the same places.
             self._site.s3.fetch(channel, self._inputs, target)
@@ -338,32 +342,54 @@ class _Run:
             self._site.s3.fetch_object(uri, self._ml.root / "sourcedir.tar.gz")
 
     def _run_process(self) -> tuple[TrainingJobStatus, str | None]:
+        variables = environment(
+            self._order,
+            self._ml,
+            threads=self._threads,
+            endpoint_url=self._site.endpoint_url,
+            region=self._site.region,
+            account_id=self._site.account_id,
+            base=os.environ,
+        )
+        container = self._container()
+        if container is not None:
+            container.open_folders()
+            inside = container_variables(self._order, variables)
+            variables = {**os.environ, INSTRUCTIONS: container.instructions(inside, self._threads)}
         with self._lock:
             if self._stopping:
                 return TrainingJobStatus.STOPPED, None
             process = self._process = self._site.processes.start(
                 module=self._program.module,
                 command=self._program.command,
-                environment=environment(
-                    self._order,
-                    self._ml,
-                    threads=self._threads,
-                    endpoint_url=self._site.endpoint_url,
-                    region=self._site.region,
-                    account_id=self._site.account_id,
-                    base=os.environ,
-                ),
+                environment={**variables, **self._program.variables},
                 directory=self._program.directory or self._ml.code,
                 log=self._log,
             )
         while not process.ended.wait(_LOOK_SECONDS):
             self._look(last=False)
             self._checkpoints.save_now_and_then()
+        if container is not None:
+            if self._stopping:
+                container.remove()
+            container.take_over_files()
         if self._stopping:
             return TrainingJobStatus.STOPPED, None
         if process.exit_code == 0:
             return TrainingJobStatus.COMPLETED, None
         return TrainingJobStatus.FAILED, failure_reason(self._ml.failure(), process.exit_code, self._log)
+
+    def _container(self) -> ContainerRun | None:
+        """Give the container that the training job runs in, None when it is a process of this machine."""
+        container = self._program.container
+        if container is None:
+            return None
+        try:
+            engine = self._site.engines.find(container.engine)
+            image = self._site.engines.image(container, self._definition["AlgorithmSpecification"]["TrainingImage"])
+        except ContainerError as error:
+            raise TrainingError(f"ClientError: {error}") from None
+        return ContainerRun(container, engine, image, self._order, self._ml)
 
     def _look(self, *, last: bool) -> None:
         """Read what the process has printed since the last look: metrics, and lines for CloudWatch Logs."""
@@ -371,12 +397,20 @@ class _Run:
         now = self._site.clock.now()
         with contextlib.suppress(OSError):
             for lines in self._tail.new_lines(last=last):
-                self._metrics |= read_metrics(lines, self._metric_definitions)
+                found = read_metrics(lines, self._metric_definitions)
+                self._metrics |= found
+                self._metric_stream.add(self._with_objective(found), now)
                 values += read_values(lines, self._objective)
                 self._logs.add(lines, int(now.timestamp() * 1000))
-        self._logs.send(last=last)
+        if last:
+            self._metric_stream.flush(now)
         if values:
             self._report(Progress(self._order.name, now, SecondaryStatus.TRAINING, tuple(values)))
+
+    def _with_objective(self, metrics: Mapping[str, float]) -> dict[str, float]:
+        """Give metrics with the objective's value a second time, under the service's own name for it."""
+        objective = metrics.get(self._order.definition.metric_name)
+        return dict(metrics) if objective is None else {**metrics, OBJECTIVE_METRIC: objective}
 
     def _upload(self, *, with_model: bool) -> None:
         if has_files(self._ml.output):

@@ -5,6 +5,7 @@ import sys
 
 import boto3
 import sagemaker
+from sagemaker.analytics import TrainingJobAnalytics
 from sagemaker.estimator import Estimator
 from sagemaker.inputs import TrainingInput
 from sagemaker.parameter import ContinuousParameter
@@ -62,7 +63,44 @@ stopped.wait()
 single = estimator(5)
 single.fit(inputs, logs="All")
 
+metrics = single.training_job_analytics.dataframe()
+metrics_of_best = TrainingJobAnalytics(tuner.best_training_job(), ["validation:auc"]).dataframe()
+
+# A JumpStart model as the guide has it, but for the three URIs that the SDK would look up in AWS's own bucket.
+cache = "s3://jumpstart-cache-prod-us-east-1"
+lightgbm = Estimator(
+    sagemaker.image_uris.retrieve(
+        "pytorch",
+        session.boto_region_name,
+        version="2.0.0",
+        py_version="py310",
+        image_scope="training",
+        instance_type="ml.m5.large",
+    ),
+    role,
+    source_dir=f"{cache}/source-directory-tarballs/lightgbm/transfer_learning/classification/v1.0.0/sourcedir.tar.gz",
+    model_uri=f"{cache}/lightgbm-training/train-lightgbm-classification-model.tar.gz",
+    entry_point="transfer_learning.py",
+    instance_count=1,
+    instance_type="ml.m5.large",
+    output_path=f"s3://{bucket}/output",
+    hyperparameters={"num_boost_round": 20, "metric": "auc"},
+    sagemaker_session=session,
+)
+boosted = HyperparameterTuner(
+    lightgbm,
+    "auc",
+    {"learning_rate": ContinuousParameter(0.05, 0.3)},
+    [{"Name": "auc", "Regex": "auc: ([0-9\\.]+)"}],
+    max_jobs=2,
+    max_parallel_jobs=2,
+)
+boosted.fit(inputs, wait=True, job_name=f"{base_name}-lightgbm")
+
 report = {
+    "metrics": metrics.to_dict("records"),
+    "metrics_of_best": metrics_of_best.to_dict("records"),
+    "boosted": boosted.describe(),
     "tuning_job": tuner.latest_tuning_job.name,
     "best": tuner.best_training_job(),
     "best_model": tuner.best_estimator().model_data,
