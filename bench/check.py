@@ -1,96 +1,133 @@
-"""What a check costs, beside what people do today: synthesize and lint, or validate the request with botocore.
+"""What a check costs, beside what people do today: synthesize and lint, or validate the request with botocore."""
 
-    .venv/bin/python bench/check.py
-
-Each program starts cold, in its own process on one core, and the quickest of several runs counts: what else the
-machine does makes runs slower, never quicker.
-"""
+from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
-import sys
 import tempfile
-import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Final
 
 from hpo_constructs.documents import read
 from hpo_constructs.rules.examples import SINGLE
 
-BIN = Path(sys.executable).parent
-JOBS = 1000
-AIMS = {"cold": 0.4, "many": 2.0}
-BOTOCORE = """\
+from ._common import BIN, Aim, Row, Sample, in_turns, progress, row_of, seconds
+
+_JOBS: Final = 1000
+# `cdk synth` gets as many as a stack holds.
+_JOBS_OF_STACK: Final = 100
+_BOTOCORE: Final = """\
 import json, sys, botocore.session
 from botocore.validate import ParamValidator
 model = botocore.session.get_session().get_service_model("sagemaker")
 shape = model.operation_model("CreateHyperParameterTuningJob").input_shape
-assert not ParamValidator().validate(json.load(open(sys.argv[1])), shape).has_errors()
+for request in json.load(open(sys.argv[1])):
+    assert not ParamValidator().validate(request, shape).has_errors()
 """
 
 
-def seconds(command: list[str], folder: Path, runs: int) -> float:
-    """The quickest of several runs of a command."""
-    environment = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
-    pinned = ["taskset", "-c", "0", *command] if shutil.which("taskset") else command
-    quickest = float("inf")
-    for _ in range(runs):
-        start = time.perf_counter()
-        done = subprocess.run(pinned, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-        quickest = min(quickest, time.perf_counter() - start)
-        if done.returncode:
-            raise SystemExit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
-    return quickest
+def write_templates(folder: Path, jobs: int) -> None:
+    """Write templates without a finding, given the quotas of `write_quotas`."""
+    folder.mkdir()
+    for number in range(jobs):
+        job = SINGLE.replace("name: churn", f"name: churn-{number}")
+        job = job.replace("max_parallel_training_jobs: 2", "max_parallel_training_jobs: 1")
+        (folder / f"{number:04}.yaml").write_text(job, encoding="utf-8")
 
 
-def main() -> None:
-    """Measure and print the table."""
+def quotas(jobs: int) -> dict[str, int]:
+    """What so many of these templates need of an account together."""
+    return {"concurrent_tuning_jobs": jobs, "instances_per_type": 2 * jobs, "instances_total": 2 * jobs}
+
+
+def rows(*, full: bool) -> Iterator[Row]:
+    """The rows about checking."""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        many = folder / "many"
-        many.mkdir()
-        template = folder / "churn.yaml"
-        template.write_text(SINGLE, encoding="utf-8")
-        for number in range(JOBS):
-            job = SINGLE.replace("name: churn", f"name: churn-{number}").replace(
-                "max_parallel_training_jobs: 2", "max_parallel_training_jobs: 1"
-            )
-            (many / f"{number:04}.yaml").write_text(job, encoding="utf-8")
-        quotas = folder / "quotas.json"
-        quotas.write_text(
-            json.dumps({"concurrent_tuning_jobs": JOBS, "instances_per_type": 2 * JOBS, "instances_total": 2 * JOBS})
+        yield from _measured(Path(name), full=full)
+
+
+def _measured(folder: Path, *, full: bool) -> Iterator[Row]:
+    template, request = folder / "churn.yaml", folder / "request.json"
+    template.write_text(SINGLE, encoding="utf-8")
+    request.write_text(json.dumps([read(template)[0].request]), encoding="utf-8")
+    hpo, cdk, lint = (str(BIN / program) for program in ("hpo", "cdk", "cfn-lint"))
+    python = str(BIN / "python")
+    _synthesize(cdk, python, template, folder)
+    (stack,) = (folder / "cdk.out").glob("*.template.json")
+
+    progress("one template, in turns with cdk synth, cfn-lint and botocore")
+    cold: dict[str, Callable[[], float]] = {
+        "ours": lambda: seconds([hpo, "check", str(template)], cwd=folder),
+        "cdk synth -q": lambda: _synthesize(cdk, python, template, folder),
+        "cfn-lint": lambda: seconds([lint, str(stack)], cwd=folder),
+        "botocore": lambda: seconds([python, "-c", _BOTOCORE, str(request)], cwd=folder),
+    }
+    measured = {name: Sample(tuple(runs)) for name, runs in in_turns(cold, 7 if full else 3).items()}
+    names = {
+        "cdk synth -q": ("cdk synth -q", "runs the same rules, and makes the stack"),
+        "cfn-lint": ("cfn-lint of the stack", "knows the stack, not the tuning job in it"),
+        "botocore": ("botocore's validator", "knows types and required members only"),
+    }
+    for other, (label, note) in names.items():
+        aim = Aim("ratio", "<=", 0.1) if other == "cdk synth -q" else None
+        yield row_of(
+            "check",
+            "one template, cold",
+            measured["ours"].best,
+            "s",
+            other=measured[other].best,
+            other_name=label,
+            aim=aim,
+            note=note,
         )
-        request = folder / "request.json"
-        request.write_text(json.dumps(read(template)[0].request), encoding="utf-8")
 
-        hpo = str(BIN / "hpo")
-        synth = f"{sys.executable} -m hpo_constructs.stacks {template}"
-        cold = seconds([hpo, "check", str(template)], folder, 7)
-        rows = [
-            ("hpo check, one template, cold", cold),
-            (
-                "botocore's validator, its request, cold",
-                seconds([sys.executable, "-c", BOTOCORE, str(request)], folder, 5),
-            ),
-            ("cdk synth -q, one template", seconds([str(BIN / "cdk"), "synth", "-q", "--app", synth], folder, 2)),
-        ]
-        (stack,) = (folder / "cdk.out").glob("*.template.json")
-        rows.append(("cfn-lint, the synthesized template", seconds([str(BIN / "cfn-lint"), str(stack)], folder, 2)))
-        hundreds = seconds([hpo, "check", "--quotas", str(quotas), str(many)], folder, 3)
-        rows.append((f"hpo check, {JOBS:,} templates in one call", hundreds))
-    for label, value in rows:
-        print(f"{label:<42} {value:7.2f} s  {value / cold:6.1f} x")
-    print(f"one template of {JOBS:,}: {1000 * hundreds / JOBS:.2f} ms")
-    missed = [
-        label for label, aim, value in (("cold", AIMS["cold"], cold), ("many", AIMS["many"], hundreds)) if value > aim
-    ]
-    print(
-        "aims: " + ", ".join(f"{label} {aim:g} s" for label, aim in AIMS.items()),
-        "missed:" if missed else "kept",
-        *missed,
+    progress(f"{_JOBS:,} templates, in turns with botocore")
+    write_templates(folder / "many", _JOBS)
+    (folder / "quotas.json").write_text(json.dumps(quotas(_JOBS)))
+    many = [document.request for file in sorted((folder / "many").iterdir()) for document in read(file)]
+    (folder / "requests.json").write_text(json.dumps(many))
+    check_many = [hpo, "check", "--quotas", str(folder / "quotas.json")]
+    warm: dict[str, Callable[[], float]] = {
+        "ours": lambda: seconds([*check_many, str(folder / "many")], cwd=folder),
+        "botocore": lambda: seconds([python, "-c", _BOTOCORE, str(folder / "requests.json")], cwd=folder),
+    }
+    measured = {name: Sample(tuple(runs)) for name, runs in in_turns(warm, 5 if full else 2).items()}
+    yield row_of(
+        "check",
+        f"{_JOBS:,} templates in one call",
+        measured["ours"].best,
+        "s",
+        other=measured["botocore"].best,
+        other_name="botocore's validator",
+        aim=Aim("ours", "<=", 2.0),
+        note="reads JSON where the check reads YAML",
     )
+    progress(f"{_JOBS_OF_STACK} templates, in turns with cdk synth and cfn-lint")
+    write_templates(folder / "stack", _JOBS_OF_STACK)
+    (folder / "cdk.json").write_text(json.dumps({"context": {"hpo:quotas": quotas(_JOBS)}}))
+    of_stack: dict[str, Callable[[], float]] = {
+        "ours": lambda: seconds([*check_many, str(folder / "stack")], cwd=folder),
+        "cdk synth -q": lambda: _synthesize(cdk, python, folder / "stack", folder),
+        "cfn-lint": lambda: seconds([lint, str(stack)], cwd=folder),
+    }
+    # The stack is there from the first round on: synthesis comes before the lint.
+    measured = {name: Sample(tuple(runs)) for name, runs in in_turns(of_stack, 3 if full else 1).items()}
+    for other in ("cdk synth -q", "cfn-lint"):
+        label, note = names[other]
+        yield row_of(
+            "check",
+            f"{_JOBS_OF_STACK} templates in one call",
+            measured["ours"].best,
+            "s",
+            other=measured[other].best,
+            other_name=label,
+            aim=Aim("ratio", "<=", 0.1) if other == "cdk synth -q" else None,
+            note=note,
+        )
 
 
-if __name__ == "__main__":
-    main()
+def _synthesize(cdk: str, python: str, templates: Path, folder: Path) -> float:
+    """Seconds of `cdk synth -q` of a template or a folder of them; nothing goes to the network."""
+    app = f"{python} -m hpo_constructs.stacks {templates}"
+    command = [cdk, "synth", "-q", "--no-notices", "--no-version-reporting", "--app", app]
+    return seconds(command, cwd=folder, CDK_DISABLE_CLI_TELEMETRY="true")

@@ -1,7 +1,7 @@
 """Search quality: our searchers against plain Optuna samplers, at equal budget and with the same parallelism.
 
-    python bench/search_quality.py            # three functions, under a minute
-    python bench/search_quality.py --full     # a real XGBoost problem as well, and more seeds
+    python -m bench.search_quality            # three functions, under a minute
+    python -m bench.search_quality --full     # a real XGBoost problem as well, and more seeds
 
 Every participant gets the same number of evaluations, ``PARALLEL`` of them at a time: a proposal is made whenever an
 evaluation ends, without the results of those that still run. For each problem and seed the participants are ranked
@@ -24,16 +24,15 @@ import argparse
 import functools
 import importlib.util
 import itertools
-import json
 import math
 import random
 import statistics
 import sys
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Final, Protocol
 
 import numpy as np
 import optuna
@@ -49,7 +48,13 @@ from hpo_constructs.local.engine.searcher import (
     Suggestion,
 )
 
+from ._common import Aim, Row, progress, row_of
+
 PARALLEL = 4
+_SEEDS: Final = 10
+_QUICK_SEEDS: Final = 4
+_BAYESIAN: Final = "ours, Bayesian"
+_RANDOM: Final = "ours, Random"
 
 
 @dataclass(frozen=True)
@@ -238,8 +243,8 @@ def participants() -> dict[str, Make]:
     """Everybody who takes part."""
     samplers = optuna.samplers
     taking_part: dict[str, Make] = {
-        "ours, Bayesian": ours("Bayesian"),
-        "ours, Random": ours("Random"),
+        _BAYESIAN: ours("Bayesian"),
+        _RANDOM: ours("Random"),
         "Optuna TPESampler": plain(lambda seed: samplers.TPESampler(seed=seed)),
         "Optuna QMCSampler": plain(lambda seed: samplers.QMCSampler(seed=seed, scramble=True)),
         "Optuna RandomSampler": plain(lambda seed: samplers.RandomSampler(seed=seed)),
@@ -276,17 +281,29 @@ def ranks(values: Mapping[str, float]) -> dict[str, float]:
     }
 
 
-def main() -> int:
-    """Run the bench and print its table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--full", action="store_true", help="with XGBoost and 20 seeds")
-    parser.add_argument("--seeds", type=int, help="how many seeds (10, with --full 20)")
-    parser.add_argument("--json", action="store_true", help="print JSON")
-    options = parser.parse_args()
-    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    seeds = options.seeds or (20 if options.full else 10)
-    problems = quick_problems() + ([xgboost_problem()] if options.full else [])
+@dataclass(frozen=True)
+class Standing:
+    """How a participant did.
+
+    Attributes:
+        name: The participant.
+        mean_rank: Its mean rank over all problems and seeds.
+        standard_error: Of the mean rank, over the seeds.
+        regrets: By problem, the median distance of the best value found from the best known one.
+        seconds: What all its searches took, the evaluations included.
+        proposals: How many combinations it proposed.
+    """
+
+    name: str
+    mean_rank: float
+    standard_error: float
+    regrets: Mapping[str, float]
+    seconds: float
+    proposals: int
+
+
+def compare(problems: Sequence[Problem], seeds: int) -> list[Standing]:
+    """Let everybody search, the participants in turns; the best mean rank comes first."""
     makers = participants()
     found: dict[str, dict[str, list[float]]] = {problem.name: {name: [] for name in makers} for problem in problems}
     spent = dict.fromkeys(makers, 0.0)
@@ -300,27 +317,74 @@ def main() -> int:
         of_problems = [ranks({name: found[one.name][name][seed] for name in makers}) for one in problems]
         for name in makers:
             by_seed[name].append(statistics.mean(rank[name] for rank in of_problems))
-    rows: list[dict[str, Any]] = [
-        {
-            "searcher": name,
-            "mean_rank": statistics.mean(by_seed[name]),
-            "standard_error": statistics.stdev(by_seed[name]) / math.sqrt(seeds) if seeds > 1 else 0.0,
-            "median_regret": {one.name: statistics.median(found[one.name][name]) - one.best_known for one in problems},
-            "seconds": spent[name],
-        }
+    standings = [
+        Standing(
+            name,
+            statistics.mean(by_seed[name]),
+            statistics.stdev(by_seed[name]) / math.sqrt(seeds) if seeds > 1 else 0.0,
+            {one.name: statistics.median(found[one.name][name]) - one.best_known for one in problems},
+            spent[name],
+            seeds * sum(one.budget for one in problems),
+        )
         for name in makers
     ]
-    rows.sort(key=lambda row: float(row["mean_rank"]))
-    if options.json:
-        print(json.dumps({"seeds": seeds, "parallel": PARALLEL, "rows": rows}, indent=1))
-        return 0
+    return sorted(standings, key=lambda standing: standing.mean_rank)
+
+
+def quiet() -> None:
+    """Keep Optuna from telling of every trial."""
+    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+
+
+def rows(*, full: bool) -> Iterator[Row]:
+    """The rows about the search: ours against every plain sampler, by their mean ranks in one comparison."""
+    quiet()
+    seeds = _SEEDS if full else _QUICK_SEEDS
+    problems = quick_problems() + ([xgboost_problem()] if full else [])
+    progress(f"{len(problems)} problems, {seeds} seeds")
+    standings = {standing.name: standing for standing in compare(problems, seeds)}
+    bayesian = standings.pop(_BAYESIAN)
+    standings.pop(_RANDOM)
+    for other in standings.values():
+        yield row_of(
+            "search quality",
+            f"Bayesian search, mean rank over {len(problems)} problems and {seeds} seeds",
+            bayesian.mean_rank,
+            "rank",
+            other=other.mean_rank,
+            other_name=other.name,
+            aim=Aim("ratio", "<=", 1),
+            note=f"± {bayesian.standard_error:.2f}, ± {other.standard_error:.2f}",
+        )
+    tpe = standings["Optuna TPESampler"]
+    yield row_of(
+        "search quality",
+        "Bayesian search, time of a proposal",
+        bayesian.seconds / bayesian.proposals,
+        "s",
+        other=tpe.seconds / tpe.proposals,
+        other_name=tpe.name,
+        note="with the evaluation of the function",
+    )
+
+
+def main() -> int:
+    """Run the bench and print its table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--full", action="store_true", help=f"with XGBoost and {_SEEDS} seeds")
+    parser.add_argument("--seeds", type=int, help=f"how many seeds ({_QUICK_SEEDS}, with --full {_SEEDS})")
+    options = parser.parse_args()
+    quiet()
+    seeds = options.seeds or (_SEEDS if options.full else _QUICK_SEEDS)
+    problems = quick_problems() + ([xgboost_problem()] if options.full else [])
     print(f"{seeds} seeds, {PARALLEL} evaluations at a time; median distance from the best known value per problem")
     columns = "".join(f"{one.name + f' ({one.budget})':>18}" for one in problems)
     print(f"{'searcher':<48}{'mean rank':>16}{columns}{'seconds':>9}")
-    for row in rows:
-        regrets = "".join(f"{row['median_regret'][one.name]:>18.4f}" for one in problems)
-        spread = f"{row['mean_rank']:.2f} ± {row['standard_error']:.2f}"
-        print(f"{row['searcher']:<48}{spread:>16}{regrets}{row['seconds']:>9.1f}")
+    for standing in compare(problems, seeds):
+        regrets = "".join(f"{standing.regrets[one.name]:>18.4f}" for one in problems)
+        spread = f"{standing.mean_rank:.2f} ± {standing.standard_error:.2f}"
+        print(f"{standing.name:<48}{spread:>16}{regrets}{standing.seconds:>9.1f}")
     return 0
 
 
