@@ -32,6 +32,8 @@ BILLED_SECONDS: Final = 3.0
 
 RUN_TIMES: Final = {"10 minutes": 600, "1 hour": 3600, "1 day": 86_400, "30 days": 30 * 86_400}
 FIXED_WAIT: Final = 60
+# When the first training job ends, in seconds, or after a third of a shorter run.
+FIRST_TRAINING_JOB: Final = 300
 # A run's end may fall anywhere between two looks: run times this close to the named one, evenly spread, and so many
 # that their distance is no part of a fixed wait.
 _NEAR: Final = 0.1
@@ -189,10 +191,15 @@ def request(run_time: int) -> dict[str, Any]:
     }
 
 
-def polled(end: float, wait: Callable[[float], int] = wait_seconds) -> Walk:
+def deployed_wait(age: float, end: float) -> int:
+    """The wait that the deployed function answers for a tuning job of this age that runs for `end` seconds."""
+    return wait_seconds(age, end_is_far=0 < age < min(FIRST_TRAINING_JOB, end / 3))
+
+
+def polled(end: float, wait: Callable[[float, float], int] = deployed_wait) -> Walk:
     """Walk the real definition, as the constructs make it by default, around a tuning job that runs for `end` seconds.
 
-    The calls take no time, which gives the most looks; the wait after each is what `wait` says for the age.
+    The calls take no time, which gives the most looks; the wait after each is what `wait` says for age and end.
     """
     machine = definition(
         request(int(end)),
@@ -205,7 +212,7 @@ def polled(end: float, wait: Callable[[float], int] = wait_seconds) -> Walk:
         if function == CREATE.id:
             declared = payload[Key.REQUEST]["HyperParameterTuningJobName"]
             name = tuning_job_name(declared, payload[Key.EXECUTION_ARN])
-            return {Key.NAME: name, Key.WAIT_SECONDS: wait(0), Key.TURN: Turn.NOW, Key.REASON: ""}
+            return {Key.NAME: name, Key.WAIT_SECONDS: wait(0, end), Key.TURN: Turn.NOW, Key.REASON: ""}
         if function == POLL.id:
             ended = run.clock >= end
             run.seen = run.clock if ended else None
@@ -213,7 +220,7 @@ def polled(end: float, wait: Callable[[float], int] = wait_seconds) -> Walk:
                 Key.NAME: payload[Key.NAME],
                 Key.STATUS: TuningJobStatus.COMPLETED if ended else TuningJobStatus.IN_PROGRESS,
                 Key.COUNTERS: {},
-                Key.WAIT_SECONDS: wait(run.clock),
+                Key.WAIT_SECONDS: wait(run.clock, end),
                 Key.ENDED: ended,
             }
         if function == PUBLISH.id:
@@ -227,7 +234,7 @@ def polled(end: float, wait: Callable[[float], int] = wait_seconds) -> Walk:
 
 def fixed(end: float) -> Walk:
     """The same state machine with a wait of a minute, whatever the age."""
-    return polled(end, lambda age: FIXED_WAIT)  # noqa: ARG005 - the schedule's signature
+    return polled(end, lambda age, end: FIXED_WAIT)  # noqa: ARG005 - the schedule's signature
 
 
 # The alternatives that do not poll

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..local.rehearsal import Rehearsal
 
 # The state machine's waits between two looks suit jobs of hours; on this machine a job takes seconds.
-_WAIT_SCALE = 0.1
+_WAIT_SCALE = 0.03
 _LOOK_SECONDS = 0.5
 _STOP_SECONDS = 30.0
 _LOG_LINES = 8

@@ -95,7 +95,7 @@ def stop_command(
     *,
     timeout: Annotated[
         float, typer.Option(metavar="SECONDS", min=0, help="How long to wait for the end; 0 does not wait.")
-    ] = 30.0,
+    ] = 60.0,
     stack: Stack = None,
     region: Region = None,
     profile: Profile = None,

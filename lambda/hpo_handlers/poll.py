@@ -9,6 +9,9 @@ from .contract import CHANGING_STATUSES, Key, Rule, TuningJobStatus, wait_second
 from .service import client, errors_named, logger
 from .stop import stop_tuning_job
 
+# Of a run so long the wait for the first training job is less than 3 %.
+_LONG = 1400
+
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's signature
     """Describes the tuning job; answers its status, its counters and the seconds to wait before the next look."""
@@ -29,9 +32,24 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: 
         Key.NAME: name,
         Key.STATUS: status,
         Key.COUNTERS: counters,
-        Key.WAIT_SECONDS: wait_seconds(time.time() - job["CreationTime"].timestamp()),
+        Key.WAIT_SECONDS: wait_seconds(
+            time.time() - job["CreationTime"].timestamp(), end_is_far=_end_is_far(job, counters)
+        ),
         Key.ENDED: status not in CHANGING_STATUSES,
     }
+
+
+def _end_is_far(job: dict[str, Any], counters: dict[str, int]) -> bool:
+    """Whether no training job has ended yet, and more are to come than run."""
+    limits = job["HyperParameterTuningJobConfig"].get("ResourceLimits", {})
+    running = counters.get("InProgress", 0)
+    return (
+        job["HyperParameterTuningJobStatus"] == TuningJobStatus.IN_PROGRESS
+        and sum(counters.values()) == running
+        and limits.get("MaxNumberOfTrainingJobs", 0) > running
+        # Its own limit may end a short one.
+        and limits.get("MaxRuntimeInSeconds", _LONG) >= _LONG
+    )
 
 
 def _guard_budget(job: dict[str, Any], limit: float | None) -> None:

@@ -59,7 +59,12 @@ def test_clocks_that_disagree_do_no_harm() -> None:
 
 @given(ages)
 def test_delay_is_small_against_the_run(age: float) -> None:
-    assert 0 < wait_seconds(age) <= max(15, 0.035 * age)
+    assert 0 < wait_seconds(age) <= max(15, 0.03 * age)
+
+
+@given(ages)
+def test_a_far_end_is_waited_for_longer_while_the_job_is_young(age: float) -> None:
+    assert wait_seconds(age, end_is_far=True) == (40 if age < 600 else wait_seconds(age))
 
 
 @given(ages, ages)

@@ -57,7 +57,40 @@ def test_poll_waits_longer_the_older_the_job_is(answers: Any) -> None:
     answers("sagemaker").add_response(
         "describe_hyper_parameter_tuning_job", job("InProgress", timedelta(days=1)), WHICH
     )
-    assert poll.handler(WHICH, None)["WaitSeconds"] == pytest.approx(0.035 * 86400, abs=1)
+    assert poll.handler(WHICH, None)["WaitSeconds"] == pytest.approx(0.03 * 86400, abs=1)
+
+
+@pytest.mark.parametrize(
+    ("counters", "limits", "seconds"),
+    [
+        ({"InProgress": 2}, {"MaxNumberOfTrainingJobs": 3}, 40),
+        ({}, {"MaxNumberOfTrainingJobs": 3}, 40),
+        ({"Completed": 1, "InProgress": 2}, {"MaxNumberOfTrainingJobs": 9}, 3),
+        ({"NonRetryableError": 1}, {"MaxNumberOfTrainingJobs": 9}, 3),
+        # All of them run: it ends with them.
+        ({"InProgress": 3}, {"MaxNumberOfTrainingJobs": 3}, 3),
+        # A grid's size is not known.
+        ({"InProgress": 2}, {}, 3),
+        ({"InProgress": 2}, {"MaxNumberOfTrainingJobs": 9, "MaxRuntimeInSeconds": 1399}, 3),
+        ({"InProgress": 2}, {"MaxNumberOfTrainingJobs": 9, "MaxRuntimeInSeconds": 1400}, 40),
+    ],
+)
+def test_poll_waits_longer_while_no_end_is_near(
+    answers: Any, counters: dict[str, int], limits: dict[str, int], seconds: int
+) -> None:
+    young = job("InProgress")
+    young["TrainingJobStatusCounters"] = counters
+    young["HyperParameterTuningJobConfig"]["ResourceLimits"] |= limits
+    answers("sagemaker").add_response("describe_hyper_parameter_tuning_job", young, WHICH)
+    assert poll.handler(WHICH, None)["WaitSeconds"] == seconds
+
+
+def test_poll_of_a_stopping_job_looks_again_soon(answers: Any) -> None:
+    stopping = job("Stopping")
+    stopping["TrainingJobStatusCounters"] = {"InProgress": 2}
+    stopping["HyperParameterTuningJobConfig"]["ResourceLimits"]["MaxNumberOfTrainingJobs"] = 9
+    answers("sagemaker").add_response("describe_hyper_parameter_tuning_job", stopping, WHICH)
+    assert poll.handler(WHICH, None)["WaitSeconds"] == 3
 
 
 def test_a_lost_tuning_job_is_not_asked_for_again(answers: Any) -> None:

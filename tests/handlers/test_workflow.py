@@ -182,7 +182,7 @@ def test_time_out_of_the_longest_run_is_within_a_year() -> None:
     assert execution_timeout_seconds({"HyperParameterTuningJobConfig": limits}) < 365 * 24 * 3600
 
 
-@pytest.mark.parametrize(("days", "most"), [(1, 200), (30, 500), (182.5, 1700)])
+@pytest.mark.parametrize(("days", "most"), [(1, 220), (30, 500), (182.5, 1700)])
 def test_polls(days: float, most: int) -> None:
     assert polls(days * 86400) < most
 
