@@ -24,6 +24,7 @@ FOLDERS = {
     "gitops",
     "grid",
     "hyperband",
+    "lightgbm",
     "marketplace",
     "multi",
     "own-container",

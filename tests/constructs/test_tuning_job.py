@@ -173,8 +173,8 @@ def test_nothing_but_the_training_roles_unavoidable_actions_has_every_resource(t
 
 
 def test_time_out_follows_the_declared_limit(two: Any) -> None:
-    alone = 7200 + 252 + 7200
-    assert {machine["TimeoutSeconds"] for machine in two.definitions()} == {2 * alone + 512}
+    alone = 7200 + 216 + 7200
+    assert {machine["TimeoutSeconds"] for machine in two.definitions()} == {2 * alone + 438}
 
 
 def test_asset_is_the_handlers_package_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

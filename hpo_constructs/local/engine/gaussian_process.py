@@ -69,6 +69,8 @@ class GaussianProcessSampler(BaseSampler):
         self._design = qmc.Sobol(len(self._axes), seed=self._chance)
         self._warmup = warmup
         self._hyperparameters: Array | None = None
+        # The places of trials by their numbers: what a trial tries does not change.
+        self._places: dict[int, list[float]] = {}
         self._threads = ThreadpoolController()
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:  # noqa: ARG002
@@ -101,7 +103,8 @@ class GaussianProcessSampler(BaseSampler):
         self._hyperparameters = model.fit(self._hyperparameters)
         if running:
             model.believe(self._encode(running))
-        return self._decode(self._best_point(model, tried=self._encode(_with_all_params(trials, len(self._axes)))))
+        tried = [one for one in trials if len(one.params) == len(self._axes)]
+        return self._decode(self._best_point(model, known=_keys(self._encode(tried))))
 
     def sample_independent(
         self,
@@ -113,7 +116,7 @@ class GaussianProcessSampler(BaseSampler):
         """Propose one value by itself, for a hyperparameter that the sampler was not told of."""
         return _Axis("", param_distribution).decode(self._chance.random())
 
-    def _best_point(self, model: _GaussianProcess, tried: Array) -> Array:
+    def _best_point(self, model: _GaussianProcess, known: frozenset[bytes]) -> Array:
         if (everything := self._enumerated()) is not None:
             candidates = everything
         else:
@@ -121,15 +124,17 @@ class GaussianProcessSampler(BaseSampler):
             candidates = np.concatenate(
                 [self._chance.random((_CANDIDATES, len(self._axes))), self._near(best, 0.1), self._near(best, 0.02)]
             )
-        candidates = _without(self._snap(candidates), tried)
+        candidates = _without(self._snap(candidates), known)
         scores = model.log_improvement(candidates)
         if everything is None:
             for spread in np.geomspace(0.1, 0.005, _ROUNDS):
                 best = candidates[np.argsort(scores)[-_REFINED:]]
-                nearby = _without(self._snap(self._near(best, spread)), tried)
+                nearby = _without(self._snap(self._near(best, spread)), known)
                 candidates = np.concatenate([best, nearby])
                 scores = model.log_improvement(candidates)
-            candidates, scores = self._climb(model, candidates[np.argsort(scores)[-_REFINED:]])
+            # The slope may end where something was tried: at a bound, again and again.
+            candidates = _without(self._climb(model, candidates[np.argsort(scores)[-_REFINED:]]), known)
+            scores = model.log_improvement(candidates)
         point: Array = candidates[int(np.argmax(scores))]
         return point
 
@@ -147,11 +152,11 @@ class GaussianProcessSampler(BaseSampler):
         keep[np.arange(len(around)), self._chance.integers(len(self._axes), size=len(around))] = False
         return np.where(keep, around, moved)
 
-    def _climb(self, model: _GaussianProcess, starts: Array) -> tuple[Array, Array]:
-        """Follow the slope from each start, along the axes that are continuous."""
+    def _climb(self, model: _GaussianProcess, starts: Array) -> Array:
+        """Follow the slope from each start, along the axes that are continuous; give starts and ends."""
         free = [index for index, axis in enumerate(self._axes) if axis.is_continuous]
         if not free:
-            return starts, model.log_improvement(starts)
+            return starts
         ended = starts.copy()
         steps = np.concatenate([np.zeros((1, len(free))), 1e-5 * np.eye(len(free))])
 
@@ -168,8 +173,7 @@ class GaussianProcessSampler(BaseSampler):
                 bounds=[(0.0, 1.0)] * len(free), options={"maxiter": 25},
             )  # fmt: skip
             ended[row, free] = found.x
-        both = np.concatenate([starts, ended])
-        return both, model.log_improvement(both)
+        return np.concatenate([starts, ended])
 
     def _enumerated(self) -> Array | None:
         """Give every point of a small finite space."""
@@ -179,7 +183,10 @@ class GaussianProcessSampler(BaseSampler):
         return np.array(list(itertools.product(*(axis.places() for axis in self._axes))))
 
     def _encode(self, trials: Sequence[FrozenTrial]) -> Array:
-        rows = [[axis.encode(trial.params[axis.name]) for axis in self._axes] for trial in trials]
+        for trial in trials:
+            if trial.number not in self._places:
+                self._places[trial.number] = [axis.encode(trial.params[axis.name]) for axis in self._axes]
+        rows = [self._places[trial.number] for trial in trials]
         return np.array(rows, dtype=float).reshape(len(rows), len(self._axes))
 
     def _snap(self, points: Array) -> Array:
@@ -219,7 +226,7 @@ class _Axis:
         if isinstance(self._distribution, CategoricalDistribution):
             return (self._distribution.choices.index(value) + 0.5) / self.count
         low, high, value = self._scaled(self._low), self._scaled(self._high), self._scaled(value)
-        return float(np.clip((value - low) / (high - low), 0, 1))
+        return min(max((value - low) / (high - low), 0.0), 1.0)
 
     def decode(self, place: float) -> Any:
         """Give the value at a place."""
@@ -230,8 +237,8 @@ class _Axis:
         value = low + place * (high - low)
         value = math.exp(value) if self._log else value
         if isinstance(distribution, IntDistribution):
-            return int(np.clip(round(value), distribution.low, distribution.high))
-        return float(np.clip(value, self._low, self._high))
+            return min(max(round(value), distribution.low), distribution.high)
+        return min(max(value, self._low), self._high)
 
     def snap(self, places: Array) -> Array:
         """Move places to those that have a value of their own."""
@@ -359,13 +366,13 @@ class _GaussianProcess:
     def _condition(self) -> None:
         covariance = self._kernel.covariance(self._distance(self._features, self._kernel))
         covariance[np.diag_indices_from(covariance)] += self._kernel.noise + _JITTER
-        self._factor = linalg.cholesky(covariance, lower=True)
-        self._weights = linalg.cho_solve((self._factor, True), self._values)
+        self._factor = linalg.cholesky(covariance, lower=True, check_finite=False)
+        self._weights = linalg.cho_solve((self._factor, True), self._values, check_finite=False)
         self._best = float(self._predict(self.points)[0].min())
 
     def _predict(self, points: Array) -> tuple[Array, Array]:
         cross = self._kernel.covariance(self._distance(self._as_features(points), self._kernel))
-        solved = linalg.solve_triangular(self._factor, cross.T, lower=True)
+        solved = linalg.solve_triangular(self._factor, cross.T, lower=True, check_finite=False)
         variance = self._kernel.signal - (solved**2).sum(axis=0)
         return cross @ self._weights, np.sqrt(np.maximum(variance, 1e-12))
 
@@ -377,12 +384,13 @@ class _GaussianProcess:
         signal = kernel.signal * (1 + reach + reach**2 / 3) * decay
         covariance = signal + (kernel.noise + _JITTER) * np.eye(count)
         try:
-            factor = linalg.cholesky(covariance, lower=True)
+            factor = linalg.cholesky(covariance, lower=True, check_finite=False)
         except linalg.LinAlgError:
             return 1e10, np.zeros_like(vector)
-        weights = linalg.cho_solve((factor, True), self._values)
+        weights = linalg.cho_solve((factor, True), self._values, check_finite=False)
         value = 0.5 * self._values @ weights + np.log(np.diag(factor)).sum()
-        inner = linalg.cho_solve((factor, True), np.eye(count)) - np.outer(weights, weights)
+        half, _ = linalg.lapack.dpotri(factor, lower=True)  # the inverse's lower half, above which zeros stay
+        inner = half + np.tril(half, -1).T - np.outer(weights, weights)
         common = inner * (5 / 3 * kernel.signal * (1 + reach) * decay)
         # The sum over all pairs of ``common`` and the squared difference of a feature, without the differences.
         features = self._features
@@ -398,11 +406,6 @@ class _GaussianProcess:
         scales[-2:] = _SIGNAL_PRIOR_SCALE, _NOISE_PRIOR_SCALE
         away = (vector - means) / scales
         return float(value + 0.5 * away @ away), slope + away / scales
-
-
-def _with_all_params(trials: Sequence[FrozenTrial], count: int) -> list[FrozenTrial]:
-    """Give the trials, in whatever state, that have all their parameters."""
-    return [trial for trial in trials if len(trial.params) == count]
 
 
 def _most_telling(trials: list[FrozenTrial], sign: float) -> list[FrozenTrial]:
@@ -422,11 +425,13 @@ def _tempered(values: Array) -> Array:
     return np.minimum(values, middle + _POOR * (middle - float(values.min())))
 
 
-def _without(points: Array, tried: Array) -> Array:
-    """Leave out points that were tried, unless none is left."""
-    if not len(tried):
-        return points
-    known = {row.tobytes() for row in np.round(tried, 9)}
+def _keys(points: Array) -> frozenset[bytes]:
+    """Give points in a form to look them up by."""
+    return frozenset(row.tobytes() for row in np.round(points, 9))
+
+
+def _without(points: Array, known: frozenset[bytes]) -> Array:
+    """Leave out points that are known, unless none is left."""
     fresh = np.array([row.tobytes() not in known for row in np.round(points, 9)])
     return points[fresh] if fresh.any() else points
 

@@ -159,6 +159,32 @@ class TrainingJob:
         self.modified_at = at
 
 
+@dataclass
+class _Tally:
+    """How many training jobs of a definition have come to what; each is counted as it starts and as it ends."""
+
+    started: int = 0
+    ended: int = 0
+    succeeded: int = 0
+    attempts: int = 0
+    """Those that have ended and were not stopped by hand."""
+    trained: int = 0
+    """The attempts that did not fail."""
+
+    def add_end(self, job: TrainingJob) -> None:
+        """Count a training job that has ended."""
+        self.ended += 1
+        self.succeeded += job.succeeded
+        if not job.was_stopped_by_hand:
+            self.attempts += 1
+            self.trained += job.status is not TrainingJobStatus.FAILED
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether enough have ended, all without success."""
+        return self.ended >= _HOPELESS and not self.succeeded
+
+
 class Tuner:
     """Runs one tuning job.
 
@@ -201,8 +227,8 @@ class Tuner:
         self._searchers = list(searchers)
         self._rules = list(plan.stopping_rules() if stopping_rules is None else stopping_rules)
         self._running_jobs: dict[str, TrainingJob] = {}
+        self._tallies = [_Tally() for _ in plan.definitions]
         self._improved_to: float | None = None
-        self._ended = 0
         self._exhausted: set[int] = set()
         self._random = random.Random(secrets.randbits(_SEED_BITS) if seed is None else seed)  # noqa: S311
         self._outcome: TuningJobStatus | None = None
@@ -264,6 +290,7 @@ class Tuner:
             if suggestion is None:
                 self._exhausted.add(index)
             else:
+                self._tallies[index].started += 1
                 self._start(self.plan.definitions[index], suggestion)
 
     def _start(self, definition: Definition, suggestion: Suggestion) -> None:
@@ -288,18 +315,16 @@ class Tuner:
 
     def _next_definition(self) -> int | None:
         """Choose whose turn it is, by its position in the plan; the module's docstring has the policy."""
-        of_each: list[list[TrainingJob]] = [
-            [job for job in self.jobs.values() if job.definition is definition] for definition in self.plan.definitions
-        ]
-        able = [index for index in range(len(of_each)) if index not in self._exhausted]
-        hopeful = [index for index in able if not _is_hopeless(of_each[index])]
-        if any(job.succeeded for job in self.jobs.values()):
+        tallies = self._tallies
+        able = [index for index in range(len(tallies)) if index not in self._exhausted]
+        hopeful = [index for index in able if not tallies[index].is_hopeless]
+        if self._any_succeeded():
             able = hopeful or able
         if not able:
             return None
-        fewest = min(able, key=lambda index: len(of_each[index]))
+        fewest = min(able, key=lambda index: tallies[index].started)
         budget = self.plan.max_training_jobs
-        balanced = _TRIALS_PER_DEFINITION_WITHOUT_BUDGET * len(of_each) if math.isinf(budget) else math.ceil(budget / 2)
+        balanced = _TRIALS_PER_DEFINITION_WITHOUT_BUDGET * len(tallies) if math.isinf(budget) else math.ceil(budget / 2)
         favourite = self._leading_definition()
         if len(self.jobs) < balanced or favourite not in able or (len(self.jobs) - balanced) % 3 == 2:
             return fewest
@@ -366,7 +391,7 @@ class Tuner:
             rule.end(job.name, completed=event.status is TrainingJobStatus.COMPLETED)
         index = self.plan.definitions.index(job.definition)
         self._searchers[index].observe(job.suggestion, value if has_value else None)
-        self._ended += 1
+        self._tallies[index].add_end(job)
         self._rank(job)
         self._check_completion()
 
@@ -388,9 +413,8 @@ class Tuner:
     def _check_completion(self) -> None:
         patience = self.plan.max_training_jobs_not_improving
         target = self.plan.target_objective_metric_value
-        attempts = [job for job in self.jobs.values() if job.ended and not job.was_stopped_by_hand]
-        if len(attempts) >= ATTEMPTS and not any(job.succeeded for job in self.jobs.values()):
-            trained = any(job.status is not TrainingJobStatus.FAILED for job in attempts)
+        if not self._any_succeeded() and sum(tally.attempts for tally in self._tallies) >= ATTEMPTS:
+            trained = any(tally.trained for tally in self._tallies)
             self._wind_up(TuningJobStatus.FAILED, _NO_METRICS if trained else _NO_SUCCESS)
         if self.best is None:
             return
@@ -400,7 +424,8 @@ class Tuner:
                 self._wind_up(TuningJobStatus.COMPLETED)
         if patience is not None and self.not_improving >= patience:
             self._wind_up(TuningJobStatus.COMPLETED)
-        if self.converged_at is None and self.not_improving >= max(_CONVERGED_AFTER, self._ended / 2):
+        ended = sum(tally.ended for tally in self._tallies)
+        if self.converged_at is None and self.not_improving >= max(_CONVERGED_AFTER, ended / 2):
             self.converged_at = self._clock.now()
         if self.plan.complete_on_convergence and self.converged_at is not None:
             self._wind_up(TuningJobStatus.COMPLETED)
@@ -453,7 +478,7 @@ class Tuner:
 
     def _finish_by_outcome(self) -> None:
         if self._outcome is None or self._outcome is TuningJobStatus.COMPLETED:
-            if any(job.succeeded for job in self.jobs.values()):
+            if self._any_succeeded():
                 self._finish(TuningJobStatus.COMPLETED, None)
             else:
                 self._finish(TuningJobStatus.FAILED, _ALL_FAILED)
@@ -468,7 +493,5 @@ class Tuner:
     def _running(self) -> list[TrainingJob]:
         return list(self._running_jobs.values())
 
-
-def _is_hopeless(jobs: Sequence[TrainingJob]) -> bool:
-    ended = [job for job in jobs if job.ended]
-    return len(ended) >= _HOPELESS and not any(job.succeeded for job in ended)
+    def _any_succeeded(self) -> bool:
+        return any(tally.succeeded for tally in self._tallies)
