@@ -14,12 +14,13 @@ window.addEventListener("message", async (event) => {
     Plotly.purge(place.lastChild.lastChild);
     place.lastChild.remove();
   }
+  // All places first: how wide each is depends on how many there are.
+  while (place.children.length < figures.length) {
+    const section = document.createElement("section");
+    section.append(document.createElement("h3"), document.createElement("div"));
+    place.append(section);
+  }
   for (const [index, { title, figure }] of figures.entries()) {
-    if (!place.children[index]) {
-      const section = document.createElement("section");
-      section.append(document.createElement("h3"), document.createElement("div"));
-      place.append(section);
-    }
     const [heading, canvas] = place.children[index].children;
     heading.textContent = title;
     const layout = themed(figure.layout, dark, canvas.clientWidth);
