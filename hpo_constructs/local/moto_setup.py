@@ -41,6 +41,12 @@ def configure(port: int) -> None:
     # CDK apps attach AWS managed policies, AWSLambdaBasicExecutionRole first of all.
     default_user_config["iam"] = {"load_aws_managed_policies": True}
 
+    from moto import backends
+
+    # moto looks through its own folder anew with every request.
+    services = tuple(backends.list_of_moto_modules())
+    replace(backends, "list_of_moto_modules", lambda: services)
+
 
 # Lambda
 

@@ -37,7 +37,7 @@ from .limits import check_limits, check_training_job_limits
 from .listing import chosen, ordered, page
 from .request_shapes import RequestShapes
 from .search import RESOURCES, search
-from .training import S3
+from .training import S3, list_in_process
 
 if TYPE_CHECKING:
     from ..quotas import Quotas
@@ -102,7 +102,7 @@ class SageMakerApi:
         self._arn_prefix = f"arn:aws:sagemaker:{region}:{account_id}"
         self._describer = Describer(self._arn_prefix, self._program_of, self._clock)
         self._site = Site(
-            s3=S3(endpoint_url, region),
+            s3=S3(endpoint_url, region, listing=list_in_process(account_id)),
             processes=Processes(),
             endpoint_url=endpoint_url,
             region=region,

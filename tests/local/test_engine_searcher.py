@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 
+import optuna
 import pytest
 
 from hpo_constructs.local.engine.contracts import SearcherContract
@@ -259,6 +260,26 @@ class TestExperience:
         suggestion = searcher.suggest()
         assert suggestion is not None
         assert math.isclose(float(suggestion.values["momentum"]), 0.9)
+
+
+def test_a_bayesian_proposal_asks_the_model_once_where_the_best_place_is_a_corner(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # Every slope ends in the corner, which is tried once: asking anew for something else would cost a fit each time.
+    asked = []
+    ask = optuna.study.Study.ask
+    monkeypatch.setattr(optuna.study.Study, "ask", lambda *arguments: asked.append(None) or ask(*arguments))
+    searcher = optuna_searcher("Bayesian", [ContinuousRange("x", 0, 1), ContinuousRange("y", 0, 1)], warmup=4)
+    seen = set()
+    for _ in range(40):
+        suggestion = searcher.suggest()
+        assert suggestion is not None
+        x, y = (float(value) for value in suggestion.values.values())
+        searcher.observe(suggestion, x - y)
+        seen.add((x, y))
+    assert (1.0, 0.0) in seen
+    assert len(seen) == 40
+    assert len(asked) == 40
 
 
 def test_a_huge_finite_space_has_no_repeats_either() -> None:

@@ -92,6 +92,26 @@ def test_all_training_jobs_run_within_the_parallel_limit() -> None:
     assert (tuner.ended_at - tuner.created_at).total_seconds() == 4 * 600
 
 
+class Untouched(dict[str, Any]):
+    """Training jobs that may be looked up, not looked through: that would make a long run's events ever slower."""
+
+    def __iter__(self) -> Any:
+        raise AssertionError("no event may look through all training jobs")
+
+    keys = values = items = __iter__
+
+
+def test_the_cost_of_an_event_does_not_grow_with_the_training_jobs() -> None:
+    wanted = plan(definition("a"), definition("b"), max_training_jobs=40)
+    clock = SimulatedClock()
+    backend = SimulatedBackend(clock, x_after_ten_minutes)
+    tuner = Tuner(wanted, searchers=wanted.searchers(1), backend=backend, clock=clock, seed=1)
+    tuner.jobs = Untouched()
+    tuner.run()
+    assert tuner.status is TuningJobStatus.COMPLETED
+    assert len(tuner.jobs) == 40
+
+
 def test_the_best_is_the_one_with_the_best_value() -> None:
     tuner, _, _ = tune(plan())
     assert tuner.best is not None

@@ -23,7 +23,7 @@ import sklearn.datasets
 from moto.server import ThreadedMotoServer
 
 from hpo_constructs.local.sagemaker_api import OPERATIONS, ApiError, SageMakerApi
-from hpo_constructs.local.training import S3, endpoint_client
+from hpo_constructs.local.training import S3, endpoint_client, list_in_process
 from hpo_constructs.quotas import state as state_quotas
 
 REGION = "eu-west-1"
@@ -339,7 +339,8 @@ def test_the_container_contract(client: Client, s3: Any, url: str) -> None:
 
 def test_data_is_downloaded_once_and_again_when_it_changed(s3: Any, url: str, tmp_path: Path) -> None:
     s3.put_object(Bucket="data", Key="changing/a.csv", Body=b"1,2")
-    storage, wanted = S3(url, REGION), channel("train", "s3://data/changing")
+    storage = S3(url, REGION, listing=list_in_process(ACCOUNT))
+    wanted = channel("train", "s3://data/changing")
 
     def fetch(target: str) -> Path:
         storage.fetch(wanted, tmp_path / "cache", tmp_path / target)
@@ -350,6 +351,27 @@ def test_data_is_downloaded_once_and_again_when_it_changed(s3: Any, url: str, tm
     s3.put_object(Bucket="data", Key="changing/a.csv", Body=b"3,4")
     assert fetch("third").read_bytes() == b"3,4"
     assert first.read_bytes() == b"1,2"
+
+
+def test_a_listing_in_the_process_is_that_of_a_request(s3: Any) -> None:
+    bucket = "listed"
+    s3.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    for key in ("in/b/2", "in/b", "in/Z", "in/ä", "in/gone", "out"):
+        s3.put_object(Bucket=bucket, Key=key, Body=key.encode())
+    s3.delete_object(Bucket=bucket, Key="in/gone")
+    for prefix, count in {"": 5, "in/": 4, "in/b": 2, "none": 0}.items():
+        answer = s3.list_objects_v2(Bucket=bucket, Prefix=prefix)
+        wanted = [(item["Key"], item["ETag"]) for item in answer.get("Contents", ())]
+        assert len(wanted) == count
+        assert list_in_process(ACCOUNT)(bucket, prefix) == wanted
+
+
+def test_a_bucket_of_another_process_is_listed_by_a_request(s3: Any, url: str, tmp_path: Path) -> None:
+    elsewhere = list_in_process("999999999999")
+    assert elsewhere("data", "input/") is None
+    S3(url, REGION, listing=elsewhere).fetch(channel("train"), tmp_path / "cache", tmp_path / "target")
+    assert [file.name for file in (tmp_path / "target").iterdir()] == ["part-0.csv"]
 
 
 def test_data_by_manifest(s3: Any, url: str, tmp_path: Path) -> None:

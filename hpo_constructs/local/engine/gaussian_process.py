@@ -8,6 +8,9 @@ that keep a few observations from being over-interpreted (Hvarfner et al., "Vani
 Great in High Dimensions", 2024). The next combination is the one with the greatest expected improvement, whose
 logarithm is computed as in Ament et al., "Unexpected Improvements to Expected Improvement for Bayesian Optimization",
 2023. What still runs counts as if it had given what the model expects of it: parallel proposals keep apart.
+
+What a proposal costs does not grow with the search: the model is made of at most 160 observations, the best and the
+latest, and of more than 50 its hyperparameters are found anew only when a twentieth of them is new.
 """
 
 from __future__ import annotations
@@ -42,6 +45,7 @@ _ROUNDS = 3
 _NEIGHBOURS = 64
 _ENUMERABLE = 4096
 _FIT_STEPS = 40
+_FITS_KEPT_FOR = 0.05
 _POOR = 2.0
 _HUGE = 1e100  # Its square is still a number.
 
@@ -69,6 +73,7 @@ class GaussianProcessSampler(BaseSampler):
         self._design = qmc.Sobol(len(self._axes), seed=self._chance)
         self._warmup = warmup
         self._hyperparameters: Array | None = None
+        self._fitted_to = 0
         # The places of trials by their numbers: what a trial tries does not change.
         self._places: dict[int, list[float]] = {}
         self._threads = ThreadpoolController()
@@ -100,7 +105,11 @@ class GaussianProcessSampler(BaseSampler):
         spread = float(values.std()) or 1.0
         points = self._encode(chosen)
         model = _GaussianProcess(points, (values - values.mean()) / spread, self._axes)
-        self._hyperparameters = model.fit(self._hyperparameters)
+        if self._hyperparameters is None or self._is_outgrown(len(done), len(chosen)):
+            self._hyperparameters = model.fit(self._hyperparameters)
+            self._fitted_to = len(done)
+        else:
+            model.adopt(self._hyperparameters)
         if running:
             model.believe(self._encode(running))
         tried = [one for one in trials if len(one.params) == len(self._axes)]
@@ -115,6 +124,10 @@ class GaussianProcessSampler(BaseSampler):
     ) -> Any:
         """Propose one value by itself, for a hyperparameter that the sampler was not told of."""
         return _Axis("", param_distribution).decode(self._chance.random())
+
+    def _is_outgrown(self, results: int, observations: int) -> bool:
+        """Tell whether the model's hyperparameters are to be found anew; many observations change them slowly."""
+        return observations <= _FEW_OBSERVATIONS or results - self._fitted_to >= _FITS_KEPT_FOR * observations
 
     def _best_point(self, model: _GaussianProcess, known: frozenset[bytes]) -> Array:
         if (everything := self._enumerated()) is not None:
@@ -225,8 +238,9 @@ class _Axis:
         """Give a value's place."""
         if isinstance(self._distribution, CategoricalDistribution):
             return (self._distribution.choices.index(value) + 0.5) / self.count
-        low, high, value = self._scaled(self._low), self._scaled(self._high), self._scaled(value)
-        return min(max((value - low) / (high - low), 0.0), 1.0)
+        low, high = self._scaled(self._low), self._scaled(self._high)
+        place: float = (self._scaled(value) - low) / (high - low)
+        return min(max(place, 0.0), 1.0)
 
     def decode(self, place: float) -> Any:
         """Give the value at a place."""
@@ -329,10 +343,14 @@ class _GaussianProcess:
             for start in starts
         ]  # fmt: skip
         best = min(results, key=lambda result: float(result.fun))
-        self._kernel = _Kernel(best.x)
-        self._condition()
         vector: Array = best.x
+        self.adopt(vector)
         return vector
+
+    def adopt(self, vector: Array) -> None:
+        """Take hyperparameters that were found with other observations."""
+        self._kernel = _Kernel(vector)
+        self._condition()
 
     def believe(self, points: Array) -> None:
         """Take what is expected at points as observed there."""
