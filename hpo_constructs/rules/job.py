@@ -243,7 +243,7 @@ class Job(Structure):
     @property
     def range_holders(self) -> list[Structure]:
         """Every structure with ranges, also one that no definition uses: its values have to be right all the same."""
-        own = [item.range_holder for item in self.definitions if item.place[0] == "TrainingJobDefinitions"]
+        own = [item.structure("HyperParameterRanges") for item in self.definitions]
         return [self.config.structure("ParameterRanges"), *own]
 
     def spell(self, member: str) -> str:

@@ -458,3 +458,12 @@ def test_a_template_and_a_request_name_the_same_place_in_their_own_words() -> No
     assert of_template.message == "min_value of eta must be < max_value, got 0.5 and 0.1"
     assert of_request.path == f"{CONFIG}.ParameterRanges.ContinuousParameterRanges[0].MinValue"
     assert of_request.message == "MinValue of eta must be < MaxValue, got 0.5 and 0.1"
+
+
+def test_ranges_that_no_definition_uses_are_looked_at_too() -> None:
+    request = base_request()
+    request["TrainingJobDefinition"]["HyperParameterRanges"] = {
+        "CategoricalParameterRanges": [{"Name": "booster", "Values": []}]
+    }
+    (found,) = [finding for finding in check(Declaration(request)) if finding.rule == "categorical-values"]
+    assert found.path == "TrainingJobDefinition.HyperParameterRanges.CategoricalParameterRanges[0].Values"
