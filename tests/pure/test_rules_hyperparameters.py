@@ -466,4 +466,4 @@ def test_ranges_that_no_definition_uses_are_looked_at_too() -> None:
         "CategoricalParameterRanges": [{"Name": "booster", "Values": []}]
     }
     (found,) = [finding for finding in check(Declaration(request)) if finding.rule == "categorical-values"]
-    assert found.path == "TrainingJobDefinition.HyperParameterRanges.CategoricalParameterRanges[0].Values"
+    assert found.path.endswith("categorical_parameter_ranges[0].values")
