@@ -90,17 +90,6 @@ class DeclaredRun:
             report_finding(self.path, self.stack, finding)
 
     @property
-    def grant_principal(self) -> iam.IPrincipal:
-        """The training role.
-
-        Raises:
-            SpecError: every definition names its own role.
-        """
-        if self.training_role is None:
-            raise SpecError(f"every definition of {self.spec.name} names its own role; grant to these roles instead")
-        return self.training_role
-
-    @property
     def timeout_seconds(self) -> int:
         """How long a run can take, in seconds."""
         return execution_timeout_seconds(self.request, queued=self.overlap is Overlap.QUEUE)
@@ -108,28 +97,6 @@ class DeclaredRun:
     def guard(self, state_machine_arn: str, executions: str) -> None:
         """Has the tuning job stopped when an execution of a state machine ends without its own doing."""
         self.runtime.watch(state_machine_arn, executions, self.name)
-
-    def parameter_name(self, output: str) -> str:
-        """Name of the SSM parameter of an output.
-
-        Raises:
-            SpecError: there is no such output.
-        """
-        if output not in set(Output):
-            raise SpecError(f"unknown output {output!r}; outputs are {', '.join(Output)}")
-        return f"{self.output_prefix}{output}"
-
-    def grant_read_outputs(self, grantee: iam.IGrantable) -> iam.Grant:
-        """Lets a principal read the SSM parameters."""
-        return iam.Grant.add_to_principal(
-            grantee=grantee,
-            actions=["ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath"],
-            # A query by path is about the path itself.
-            resource_arns=[
-                self._parameters_arn(self.output_prefix.rstrip("/")),
-                self._parameters_arn(f"{self.output_prefix}*"),
-            ],
-        )
 
     def _allow(self) -> None:
         sagemaker = f"arn:{self._place.partition}:sagemaker:{self._place.region}:{self._place.account}"
@@ -143,12 +110,13 @@ class DeclaredRun:
         # Below the stack's own path one resource stands for all jobs: a role has little room.
         own = self.settings.output_prefix is None
         outputs = f"{self._own_path}/*" if own else self.output_prefix.rstrip("/")
-        allow(Target.OUTPUTS, [self._parameters_arn(outputs if own else f"{outputs}/*")])
-        allow(Target.BEST, [self._parameters_arn(f"{outputs}/{Output.BEST}")])
+        allow(Target.OUTPUTS, [self.parameters_arn(outputs if own else f"{outputs}/*")])
+        allow(Target.BEST, [self.parameters_arn(f"{outputs}/{Output.BEST}")])
         if self.overlap is not Overlap.ALLOW:
-            allow(Target.QUEUE, [self._parameters_arn(f"{outputs}/{QUEUE}")])
+            allow(Target.QUEUE, [self.parameters_arn(f"{outputs}/{QUEUE}")])
 
-    def _parameters_arn(self, path: str) -> str:
+    def parameters_arn(self, path: str) -> str:
+        """ARN of the SSM parameters of a path."""
         return f"arn:{self._place.partition}:ssm:{self._place.region}:{self._place.account}:parameter{path}"
 
 
@@ -185,7 +153,9 @@ class Declared:
             SpecError: every definition names its own role, so there is none to grant to. The CDK's `grant` methods
                 turn it into a RuntimeError of the same text.
         """
-        return self._run.grant_principal
+        if self.training_role is None:
+            raise SpecError(f"every definition of {self.spec.name} names its own role; grant to these roles instead")
+        return self.training_role
 
     @property
     def output_prefix(self) -> str:
@@ -198,8 +168,18 @@ class Declared:
         Raises:
             SpecError: there is no such output.
         """
-        return self._run.parameter_name(output)
+        if output not in set(Output):
+            raise SpecError(f"unknown output {output!r}; outputs are {', '.join(Output)}")
+        return f"{self.output_prefix}{output}"
 
     def grant_read_outputs(self, grantee: iam.IGrantable) -> iam.Grant:
         """Lets a principal read the SSM parameters."""
-        return self._run.grant_read_outputs(grantee)
+        return iam.Grant.add_to_principal(
+            grantee=grantee,
+            actions=["ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath"],
+            # A query by path is about the path itself.
+            resource_arns=[
+                self._run.parameters_arn(self.output_prefix.rstrip("/")),
+                self._run.parameters_arn(f"{self.output_prefix}*"),
+            ],
+        )
