@@ -102,9 +102,9 @@ def show_command(
     screen = console()
 
     def view() -> tuple[RenderableType, bool]:
-        tuning_job, training_jobs, chosen = look()
+        tuning_job, summaries, chosen = look()
         ended = tuning_job["HyperParameterTuningJobStatus"] not in CHANGING
-        return _view(found, tuning_job, training_jobs, chosen, rows), ended
+        return _view(found, tuning_job, summaries, chosen, rows), ended
 
     if watch:
         watched(screen, view, interval)

@@ -475,7 +475,7 @@ def test_without_the_secret_a_browser_sees_nothing(browser: Browser, console: Co
 # Errors
 
 
-def test_an_endpoint_that_goes_down_and_comes_back(browser: Browser, console: Console, tmp_path: Path) -> None:
+def test_an_endpoint_that_is_down(browser: Browser, console: Console, tmp_path: Path) -> None:
     environment = {**console.site.environment, "AWS_MAX_ATTEMPTS": "1"}
     gone = {**environment, "AWS_ENDPOINT_URL": "http://localhost:9"}
     with console_of(gone) as address:
