@@ -6,7 +6,6 @@ import json
 import os
 import shlex
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +15,7 @@ import typer
 
 from ..errors import HpoError, SpecError
 from ..report.findings import finding_text, summary
+from ..writing import write_whole
 from .account import Profile
 from .check import context_budget, stated_quotas
 from .terminal import style
@@ -561,22 +561,11 @@ def _kept() -> Draft:
 
 def _write(file: Path, text: str) -> None:
     """Write a file that is there whole or not at all."""
-    temporary = None
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=file.parent, prefix=f".{file.name}.", delete=False
-        ) as stream:
-            temporary = Path(stream.name)
-            stream.write(text)
-        # A temporary file is the owner's alone; a template is a file like any other.
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(file.stat().st_mode & 0o777 if file.exists() else 0o666 & ~mask)
-        temporary.replace(file)
+        # A template that is written over keeps its permissions.
+        write_whole(file, text, mode=file.stat().st_mode & 0o777 if file.exists() else None)
     except OSError as error:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
         raise HpoError(f"{file} cannot be written: {error.strerror or error}") from None
 
 

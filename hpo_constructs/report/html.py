@@ -10,9 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 import re
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -22,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import HpoError
 from ..spec.ranges import CategoricalParameter, Parameter
+from ..writing import write_whole
 from .results import Definition, ResultError, TrainingJob, TuningJobResult, maximizes, missing_packages, numbers
 from .training_jobs import training_seconds
 from .tuning_jobs import definition_lines, definitions, duration_text, failure_reasons, local_time, settings_lines
@@ -116,17 +115,7 @@ def write(path: Path, text: str, *, replace: bool = False) -> None:
             raise HpoError(f"{path} is a folder; name a file in it: {path / 'report.html'}")
         if not replace and path.exists() and not _is_report(path):
             raise HpoError(f"{path} is there and is no report; name another file with --output, or state --force")
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-        part = Path(name)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-            umask = os.umask(0)
-            os.umask(umask)
-            part.chmod(0o666 & ~umask)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        write_whole(path, text)
     except OSError as error:
         raise HpoError(f"the report cannot be written to {path}: {error.strerror or error}") from None
 
