@@ -7,6 +7,7 @@ validation of templates, which takes the same time for both, is off.
 from __future__ import annotations
 
 import json
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -51,24 +52,37 @@ if given["warm"]:
 first = build(given["out"], specs)
 print(json.dumps({{"import": imported - begin, "build": time.perf_counter() - first}}))
 """
-# The resources of one job as they stand in our own template, with typed L1 constructs: nothing is computed.
+# The same resources with typed L1 constructs: nothing is computed.
 BARE: Final = f"""{_BEGIN}
 from aws_cdk import App, CfnOutput, Stack
-from aws_cdk import aws_iam as iam, aws_stepfunctions as sfn
+from aws_cdk import aws_events as events, aws_iam as iam, aws_stepfunctions as sfn
 imported = time.perf_counter()
-of_job = json.load(open(given["job"]))
+same = json.load(open(given["same"]))
 app = App(outdir=given["out"])
 first = time.perf_counter()
-role = of_job["role"]
+role = same["role"]
+def policies(stack, shared, growing):
+    for n, (kind, properties) in enumerate(growing):
+        if kind == "AWS::Events::Rule":
+            target = events.CfnRule.TargetProperty(id="Guard", arn=shared.attr_arn)
+            events.CfnRule(stack, f"Rule{{n}}", event_pattern=properties["EventPattern"], targets=[target])
+        elif kind == "AWS::IAM::ManagedPolicy":
+            iam.CfnManagedPolicy(stack, f"Policy{{n}}", policy_document=properties["PolicyDocument"],
+                                 description=properties["Description"], roles=[shared.ref])
+        else:
+            iam.CfnPolicy(stack, f"Policy{{n}}", policy_document=properties["PolicyDocument"],
+                          policy_name=properties["PolicyName"], roles=[shared.ref])
 for n in range(given["jobs"]):
     if n % given["of_stack"] == 0:
         stack = Stack(app, f"Bench{{n // given['of_stack']}}", suppress_template_indentation=True)
         shared = iam.CfnRole(stack, "Shared", assume_role_policy_document=role["AssumeRolePolicyDocument"])
+        common = iam.CfnManagedPolicy(stack, "Common", policy_document=same["common"]).ref
+        policies(stack, shared, same["growing"][n // given["of_stack"]])
     training = iam.CfnRole(stack, f"Role{{n}}", assume_role_policy_document=role["AssumeRolePolicyDocument"],
-                           description=role.get("Description"), policies=[
+                           description=role.get("Description"), managed_policy_arns=[common], policies=[
         iam.CfnRole.PolicyProperty(policy_name=p["PolicyName"], policy_document=p["PolicyDocument"])
         for p in role["Policies"]])
-    text = of_job["definition"].replace("@TrainingRole@", training.attr_arn).replace("@Function@", shared.attr_arn)
+    text = same["definition"].replace("@TrainingRole@", training.attr_arn).replace("@Function@", shared.attr_arn)
     machine = sfn.CfnStateMachine(stack, f"Machine{{n}}", role_arn=shared.attr_arn, definition_string=text)
     CfnOutput(stack, f"Arn{{n}}", value=machine.ref)
     CfnOutput(stack, f"Prefix{{n}}", value=f"/hpo/Bench/job-{{n}}/")
@@ -96,26 +110,28 @@ class Assemblies:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._made = 0
-        self._given: dict[str, Any] = {"template": str(_TEMPLATE), "of_stack": _JOBS_OF_STACK}
 
     def ours(self, jobs: int, *, warm: bool = False) -> dict[str, float]:
         """Seconds of `import` and of `build` with our constructs; warm after another app in the same process."""
         return self._run(OURS, jobs, warm=warm)
 
     def bare(self, jobs: int) -> dict[str, float]:
-        """The same with typed L1 constructs."""
-        return self._run(BARE, jobs)
+        """The same resources with typed L1 constructs; `learn` comes before."""
+        return self._run(BARE, jobs, same=str(self._folder / f"same-{jobs}.json"))
 
     def plain(self, jobs: int) -> dict[str, float]:
-        """The same with `CfnResource`, for the template of one job."""
-        return self._run(PLAIN, jobs)
+        """The resources of one job's template with `CfnResource`."""
+        return self._run(PLAIN, jobs, plain=str(self._folder / "plain.json"))
 
-    def learn(self) -> None:
-        """Take the resources of one job out of our own template, for the alternatives."""
-        self.ours(1)
-        (template,) = self.templates()
-        self._given |= {"plain": str(self._write("plain.json", template))}
-        self._given |= {"job": str(self._write("job.json", of_one_job(template)))}
+    def learn(self, *sizes: int) -> None:
+        """Take the resources of so many jobs out of our own templates, for the alternatives."""
+        for jobs in (1, *sizes):
+            self.ours(jobs)
+            templates = self.templates()
+            growing = [growing_resources(template) for template in templates]
+            self._write(f"same-{jobs}.json", {**of_one_job(templates[0]), "growing": growing})
+            if jobs == 1:
+                self._write("plain.json", templates[0])
 
     def templates(self) -> list[dict[str, Any]]:
         """The templates of the latest run."""
@@ -129,20 +145,18 @@ class Assemblies:
     def _out(self) -> Path:
         return self._folder / f"out-{self._made}"
 
-    def _run(self, program: str, jobs: int, *, warm: bool = False) -> dict[str, float]:
+    def _run(self, program: str, jobs: int, **more: Any) -> dict[str, float]:
         self._made += 1
-        given = {**self._given, "jobs": jobs, "out": str(self._out), "warm": warm}
+        given = {"template": str(_TEMPLATE), "of_stack": _JOBS_OF_STACK, "jobs": jobs, "out": str(self._out), **more}
         measured: dict[str, float] = figures(program, json.dumps(given), CDK_VALIDATION="false")
         return measured
 
-    def _write(self, name: str, content: Any) -> Path:
-        file = self._folder / name
-        file.write_text(json.dumps(content))
-        return file
+    def _write(self, name: str, content: Any) -> None:
+        (self._folder / name).write_text(json.dumps(content))
 
 
 def of_one_job(template: Mapping[str, Any]) -> dict[str, Any]:
-    """The training role and the state machine's definition of the first job, without references."""
+    """The training role, its common policy and the state machine's definition of the first job."""
     resources = template["Resources"]
 
     def one(kind: str) -> dict[str, Any]:
@@ -164,23 +178,43 @@ def of_one_job(template: Mapping[str, Any]) -> dict[str, Any]:
                 return value
         raise ValueError(f"{value!r} in the state machine's definition is not known to the bench")
 
+    role = one("AWS::IAM::Role")
+    (common,) = [arn["Ref"] for arn in role["ManagedPolicyArns"]]
     return {
-        "role": one("AWS::IAM::Role"),
+        "role": role,
+        "common": resources[common]["Properties"]["PolicyDocument"],
         "definition": text(one("AWS::StepFunctions::StateMachine")["DefinitionString"]),
     }
+
+
+def growing_resources(template: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """The permissions and rules that grow with the jobs of a stack, with the names of the L1 program."""
+    text = json.dumps(template["Resources"])
+    for ours, theirs in (
+        (r"Job(\d+)StateMachine[0-9A-F]{8}", r"Machine\1"),
+        (r"Job(\d+)TrainingRole[0-9A-F]{8}", r"Role\1"),
+    ):
+        text = re.sub(ours, theirs, text)
+    kinds = {"AWS::Events::Rule", "AWS::IAM::ManagedPolicy", "AWS::IAM::Policy"}
+    return [
+        (resource["Type"], resource["Properties"])
+        for resource in json.loads(text).values()
+        # The training roles' common policy names no role.
+        if resource["Type"] in kinds and ("IAM" not in resource["Type"] or resource["Properties"].get("Roles"))
+    ]
 
 
 def rows(*, full: bool) -> Iterator[Row]:
     """The rows about synthesis."""
     with tempfile.TemporaryDirectory() as name:
         assemblies = Assemblies(Path(name))
-        assemblies.learn()
         yield from _times(assemblies, full=full)
         yield from _sizes(assemblies)
 
 
 def _times(assemblies: Assemblies, *, full: bool) -> Iterator[Row]:
-    sizes, rounds = ((1, 10, 100, 300), 5) if full else ((1, 10, 100), 3)
+    sizes, rounds = ((1, 10, 100, 300), 9) if full else ((1, 10, 100), 5)
+    assemblies.learn(*sizes[1:])
     found: dict[tuple[str, int], dict[str, float]] = {}
     for jobs in sizes:
         progress(f"{jobs} jobs, in turns with L1 constructs")
@@ -198,7 +232,7 @@ def _times(assemblies: Assemblies, *, full: bool) -> Iterator[Row]:
         return row_of("synthesis", case, of("ours"), "s", other=of(other), other_name=label, **more)
 
     yield row(
-        "import", lambda name: found[name, 1]["import"], "bare", note="aws_cdk with the two modules that it needs"
+        "import", lambda name: found[name, 1]["import"], "bare", note="aws_cdk with the three modules that it needs"
     )
     yield row(
         "first job",
@@ -224,7 +258,15 @@ def _sizes(assemblies: Assemblies) -> Iterator[Row]:
     further = (ours - len(one["Resources"])) / (_JOBS_OF_STACK - 1)
     assemblies.bare(_JOBS_OF_STACK)
     (bare_file,) = assemblies.files()
-    yield row_of("synthesis", "resources of a further job", further, "resources", other=2, other_name="L1 constructs")
+    yield row_of(
+        "synthesis",
+        "resources of a further job",
+        further,
+        "resources",
+        other=2,
+        other_name="its role and machine",
+        note="the rest is its share of the functions' policies and of the guard's rules",
+    )
     yield row_of(
         "synthesis",
         f"resources of {_JOBS_OF_STACK} jobs",
@@ -251,5 +293,5 @@ def _sizes(assemblies: Assemblies) -> Iterator[Row]:
         "B",
         other=bare_file.stat().st_size,
         other_name="L1 constructs",
-        note="which leave out the functions' permissions",
+        note="each with its whole definition",
     )

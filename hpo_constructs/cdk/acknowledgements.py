@@ -15,6 +15,7 @@ import jsii
 from aws_cdk import Acknowledgment, Stack, Validations
 from constructs import Construct, IValidation
 
+from .permissions import Resource
 from .place import PSEUDO_PARAMETERS, Place
 
 _PACK: Final = "AwsSolutions"
@@ -24,12 +25,11 @@ _CHECKER: Final = "cdk_nag"
 _PSEUDO_PARAMETERS: Final = {name: f"<{name}>" for name in PSEUDO_PARAMETERS}
 
 
-def acknowledge_resources(construct: Construct, stack: Stack, resources: Iterable[str], reason: str) -> None:
+def acknowledge_resources(construct: Construct, stack: Stack, resources: Iterable[Resource], reason: str) -> None:
     """States why those of the resources in a construct's policies that have a wildcard need it."""
-    place = Place.of(stack)
-    found = {place.replaced(each, _PSEUDO_PARAMETERS): reason for each in resources if "*" in each}
+    found = [each for each in resources if "*" in str(each)]
     if found:
-        _of_stack(stack).resources.setdefault(construct, {}).update(found)
+        _of_stack(stack).resources.append((construct, found, reason))
 
 
 def acknowledge(construct: Construct, stack: Stack, reasons: Mapping[str, str]) -> None:
@@ -55,21 +55,34 @@ class _Acknowledgements:
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
         self.findings: dict[Construct, dict[str, str]] = {}
-        self.resources: dict[Construct, dict[str, str]] = {}
+        self.resources: list[tuple[Construct, list[Resource], str]] = []
 
     def validate(self) -> list[str]:
         """Finds nothing wrong."""
         if _CHECKER not in sys.modules:
             return []
-        unsettled = list({each for of_one in self.resources.values() for each in of_one if "${Token[" in each})
-        settled = dict(zip(unsettled, map(_flat, self._stack.resolve(unsettled)), strict=True))
-        for construct in dict.fromkeys((*self.findings, *self.resources)):
-            reasons = dict(self.findings.get(construct, {}))
-            for resource, reason in self.resources.get(construct, {}).items():
-                reasons[f"IAM5[Resource::{settled.get(resource, resource)}]"] = reason
-            told = [Acknowledgment(id=f"{_PACK}::{_PACK}-{id}", reason=reason) for id, reason in reasons.items()]
+        reasons = {construct: dict(findings) for construct, findings in self.findings.items()}
+        named = self._named()
+        for construct, resources, reason in self.resources:
+            ids = {f"IAM5[Resource::{named[str(resource)]}]": reason for resource in resources}
+            reasons.setdefault(construct, {}).update(ids)
+        for construct, of_one in reasons.items():
+            told = [Acknowledgment(id=f"{_PACK}::{_PACK}-{id}", reason=reason) for id, reason in of_one.items()]
             Validations.of(construct).acknowledge(*told)
         return []
+
+    def _named(self) -> dict[str, str]:
+        """The resources as cdk-nag names them, by their text."""
+        place = Place.of(self._stack)
+        distinct = {str(each): each for _, resources, _ in self.resources for each in resources}
+        settled = {
+            text: place.replaced(each, _PSEUDO_PARAMETERS) if isinstance(each, str) else each
+            for text, each in distinct.items()
+        }
+        unsettled = {text: each for text, each in settled.items() if "${Token[" in str(each)}
+        # One call for all.
+        resolved = dict(zip(unsettled, self._stack.resolve(list(unsettled.values())), strict=True))
+        return {text: _flat(each) for text, each in (settled | resolved).items()}
 
 
 _OF_STACKS: WeakKeyDictionary[Stack, _Acknowledgements] = WeakKeyDictionary()

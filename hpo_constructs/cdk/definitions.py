@@ -11,16 +11,18 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha256
+from itertools import groupby
 from typing import Any, Final
 
-from aws_cdk import CfnMapping, Fn, Stack
+from aws_cdk import CfnMapping, Fn, Stack, Token
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
 from hpo_handlers.contract import Key
 
-from ..workflow import StateName
-from .place import PSEUDO_PARAMETERS, Place
+from ..workflow import StateName, definition
+from .late import late
+from .place import PSEUDO_PARAMETERS, TOKEN, Place
 
 # Up to so many jobs of a stack have their definitions whole.
 WHOLE_DEFINITIONS: Final = 10
@@ -28,32 +30,137 @@ _MAPPING: Final = "HpoStateMachines"
 _TEXTS: Final = "Texts"
 # A reference to the mapping takes about half of it.
 _SHORTEST_SHARED: Final = 100
-# JSON escapes the character, so that no other text of a definition is the same.
-_REQUEST: Final = "\0request"
-_TOKEN: Final = re.compile(r"(\$\{Token\[[^\]]*\]\})")  # the CDK's placeholders
 # In texts and lists, and as numbers.
 _ANY_TOKEN: Final = re.compile(r"\{Token\[|-1\.88815458970\d*e\+289")
+# What each job has of its own stands in the frame as these; JSON escapes the first character, so that no other text
+# is the same.
+_REQUEST, _PREFIX, _NAME, _TIMEOUT = (f"\0{name}" for name in ("request", "prefix", "name", "timeout"))
+_OWN: Final = frozenset(json.dumps(each) for each in (_REQUEST, _PREFIX, _NAME, _TIMEOUT))
+_CUTS: Final = re.compile(rf'("\\u0000\w+"|{TOKEN.pattern})')
 
 
-def pieces(
-    definition: Mapping[str, Any], own: Sequence[Any], stack: Stack, plain_tokens: Iterable[str] = ()
-) -> list[str]:
-    """The definition's JSON text, cut around what is a job's own or known at deployment only.
+class Definitions:
+    """The definitions of a stack's tuning jobs."""
 
-    Args:
-        definition: What `workflow.definition` gives.
-        own: Values in it that other jobs do not have; the request is known as one.
-        stack: The stack.
-        plain_tokens: Tokens in the request beside those of the stack's place that stand for texts which need no
-            escapes in JSON, such as ARNs.
+    def __init__(self, scope: Construct, functions: Mapping[str, str]) -> None:
+        """Starts without any.
+
+        Args:
+            scope: The construct that holds the mapping.
+            functions: ARN of each function by its id.
+        """
+        self._scope = scope
+        self._stack = Stack.of(scope)
+        self._functions = functions
+        self._frames: dict[str, _Frame] = {}
+        self._mapping: CfnMapping | None = None
+        self._references: dict[str, str] = {}
+        self._whole: list[tuple[sfn.StateMachine, _Frame, Mapping[str, str]]] = []
+
+    def made(
+        self,
+        request: Mapping[str, Any],
+        make: Callable[[str], sfn.StateMachine],
+        *,
+        output_prefix: str,
+        timeout_seconds: int,
+        policy: Mapping[str, Any] | None,
+        overlap: str,
+        plain_tokens: Iterable[str],
+    ) -> sfn.StateMachine:
+        """A state machine made of a definition's text; when there are many, the earlier ones share theirs too.
+
+        Args:
+            request: The complete request.
+            make: Makes the state machine.
+            output_prefix: Path of the SSM parameters.
+            timeout_seconds: How long an execution may take.
+            policy: The publishing policy.
+            overlap: What a run does while another one is running.
+            plain_tokens: Tokens in the request beside those of the stack's place that stand for texts which need no
+                escapes in JSON, such as ARNs.
+        """
+        frame = self._frame(policy, overlap)
+        own = {
+            _json(_REQUEST): _request(request, self._stack, plain_tokens),
+            _json(_PREFIX): _json(output_prefix),
+            _json(_NAME): _json(str(request.get("HyperParameterTuningJobName", ""))),
+            _json(_TIMEOUT): str(timeout_seconds),
+        }
+        if self._mapping is None and len(self._whole) < WHOLE_DEFINITIONS:
+            machine = make(_filled(frame.pieces, own))
+            self._whole.append((machine, frame, own))
+            return machine
+        if self._mapping is None:
+            self._mapping = CfnMapping(self._scope, "Definitions")
+            self._mapping.override_logical_id(_MAPPING)
+            for machine, of_machine, values in self._whole:
+                resource = machine.node.default_child
+                assert isinstance(resource, sfn.CfnStateMachine)  # noqa: S101 - for the type checker
+                resource.definition_string = _filled(self._shared(self._mapping, of_machine), values)
+        return make(_filled(self._shared(self._mapping, frame), own))
+
+    def _frame(self, policy: Mapping[str, Any] | None, overlap: str) -> "_Frame":
+        """What all jobs with the same settings have in common; putting it together takes longer than filling it in."""
+        settings = _json([policy, overlap])
+        if settings not in self._frames:
+            machine = definition(
+                {"HyperParameterTuningJobName": _NAME},
+                output_prefix=_PREFIX,
+                functions=self._functions,
+                policy=policy,
+                overlap=overlap,
+                partition=Place.of(self._stack).partition,
+            )
+            first = {**machine["States"][StateName.REQUEST], "Result": {Key.REQUEST: _REQUEST}}
+            states = {**machine["States"], StateName.REQUEST: first}
+            self._frames[settings] = _Frame(_json({**machine, "TimeoutSeconds": _TIMEOUT, "States": states}))
+        return self._frames[settings]
+
+    def _shared(self, mapping: CfnMapping, frame: "_Frame") -> Sequence[str]:
+        if frame.shared is None:
+            pieces = [
+                piece if len(piece) < _SHORTEST_SHARED or _CUTS.fullmatch(piece) else self._reference(mapping, piece)
+                for piece in frame.pieces
+            ]
+            frame.shared = [piece if piece in _OWN else self._resolved_once(piece) for piece in _joined(pieces)]
+        return frame.shared
+
+    def _resolved_once(self, text: str) -> str:
+        """A token for a text with tokens: the CDK would resolve them for every state machine."""
+        return Token.as_string(late(lambda: self._stack.resolve(text))) if TOKEN.search(text) else text
+
+    def _reference(self, mapping: CfnMapping, piece: str) -> str:
+        if piece not in self._references:
+            # Of its content, so that further jobs leave the template of the others alone.
+            key = sha256(piece.encode()).hexdigest()[:8]
+            mapping.set_value(_TEXTS, key, piece)
+            self._references[piece] = Fn.find_in_map(_MAPPING, _TEXTS, key)
+        return self._references[piece]
+
+
+class _Frame:
+    """A definition's JSON text without what each job has of its own.
+
+    Attributes:
+        pieces: The text, cut around what is a job's own or known at deployment only.
+        shared: The same with references to the mapping.
     """
-    first = definition["States"][StateName.REQUEST]
-    states = {**definition["States"], StateName.REQUEST: {**first, "Result": {Key.REQUEST: _REQUEST}}}
-    text = _json({**definition, "States": states})
-    texts = [_json(value) for value in own]
-    request = _request(first["Result"][Key.REQUEST], stack, plain_tokens)
-    before, after = text.split(_json(_REQUEST))
-    return [*_cut(texts, before), request, *_cut(texts, after)]
+
+    def __init__(self, text: str) -> None:
+        self.pieces: Sequence[str] = [piece for piece in _CUTS.split(text) if piece]
+        self.shared: Sequence[str] | None = None
+
+
+def _joined(pieces: Iterable[str]) -> Iterator[str]:
+    """The pieces with those that stand between what is a job's own put together."""
+    for own, group in groupby(pieces, _OWN.__contains__):
+        together = list(group)
+        yield from together if own else ["".join(together)]
+
+
+def _filled(pieces: Sequence[str], own: Mapping[str, str]) -> str:
+    return "".join(own.get(piece, piece) for piece in pieces)
 
 
 def _request(request: Mapping[str, Any], stack: Stack, plain_tokens: Iterable[str]) -> str:
@@ -71,63 +178,5 @@ def _request(request: Mapping[str, Any], stack: Stack, plain_tokens: Iterable[st
     return stack.to_json_string(request) if _ANY_TOKEN.search(settled) else text
 
 
-def _cut(texts: Sequence[str], text: str) -> Iterator[str]:
-    """The text cut around tokens and the texts."""
-    # Not one pattern of all: it would have to be compiled for every job.
-    for number, piece in enumerate(_TOKEN.split(text)):
-        if number % 2:
-            yield piece
-            continue
-        for own in texts:
-            before, found, behind = piece.partition(own)
-            if found:
-                yield from _cut(texts, before)
-                yield own
-                yield from _cut(texts, behind)
-                break
-        else:
-            if piece:
-                yield piece
-
-
 def _json(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"))
-
-
-class Definitions:
-    """The definitions of a stack's tuning jobs."""
-
-    def __init__(self, scope: Construct) -> None:
-        self._scope = scope
-        self._mapping: CfnMapping | None = None
-        self._references: dict[str, str] = {}
-        self._whole: list[tuple[sfn.StateMachine, list[str]]] = []
-
-    def made(self, pieces: list[str], make: Callable[[str], sfn.StateMachine]) -> sfn.StateMachine:
-        """A state machine made of the definition's text; when there are many, the earlier ones share theirs too."""
-        if self._mapping is None and len(self._whole) < WHOLE_DEFINITIONS:
-            machine = make("".join(pieces))
-            self._whole.append((machine, pieces))
-            return machine
-        if self._mapping is None:
-            self._mapping = CfnMapping(self._scope, "Definitions")
-            self._mapping.override_logical_id(_MAPPING)
-            for machine, earlier in self._whole:
-                resource = machine.node.default_child
-                assert isinstance(resource, sfn.CfnStateMachine)  # noqa: S101 - for the type checker
-                resource.definition_string = self._shared(self._mapping, earlier)
-        return make(self._shared(self._mapping, pieces))
-
-    def _shared(self, mapping: CfnMapping, pieces: list[str]) -> str:
-        return "".join(
-            piece if len(piece) < _SHORTEST_SHARED or _TOKEN.search(piece) else self._reference(mapping, piece)
-            for piece in pieces
-        )
-
-    def _reference(self, mapping: CfnMapping, piece: str) -> str:
-        if piece not in self._references:
-            # Of its content, so that further jobs leave the template of the others alone.
-            key = sha256(piece.encode()).hexdigest()[:8]
-            mapping.set_value(_TEXTS, key, piece)
-            self._references[piece] = Fn.find_in_map(_MAPPING, _TEXTS, key)
-        return self._references[piece]

@@ -23,9 +23,7 @@ from aws_cdk import (
 )
 from constructs import Construct, IConstruct
 
-from ..quotas import state
-from ..quotas.costs import state_budget
-from ..rules import Finding, Scope, Severity, check
+from ..rules import Finding, Job, Scope, Severity, check_jobs
 from .place import Place, Surroundings
 from .plan import TuningPlan
 
@@ -53,12 +51,7 @@ def report_findings(path: str, declared: Any, surroundings: Surroundings) -> Non
     Findings of severity error and quota fail the synthesis, once all findings of all jobs are known. The account's
     quotas come from the context key `hpo:quotas`, the app's budget from `hpo:budget`.
 
-    Raises:
-        QuotaError: the context names an unknown edition or quota, or its budget is wrong.
     """
-    # A wrong statement is told here: an exception in a callback of the CDK would lose its class.
-    state(surroundings.quotas)
-    state_budget(surroundings.budget)
     plugin = _plugin(surroundings.stack)
     plugin.add(path, surroundings.place, declared, surroundings.quotas, surroundings.budget)
 
@@ -83,8 +76,6 @@ class _FindingsPlugin:
 
     def __init__(self, plan: TuningPlan) -> None:
         self._plan = plan
-        # By stack: the jobs of one stack are checked together, too; those of an account are TuningPlan's.
-        self._declared: dict[str, list[tuple[str, Any, Any]]] = {}
         self._of_deployment: list[tuple[str, Finding]] = []
 
     @property
@@ -101,7 +92,6 @@ class _FindingsPlugin:
         return None
 
     def add(self, path: str, place: Place, declared: Any, quotas: Any, budget: Any) -> None:
-        self._declared.setdefault(place.path, []).append((path, declared, quotas))
         self._plan.add(path, place, declared, quotas, budget)
 
     def add_finding(self, path: str, finding: Finding) -> None:
@@ -109,11 +99,15 @@ class _FindingsPlugin:
 
     def validate(self, context: IPolicyValidationContext) -> PolicyValidationPluginReport:  # noqa: ARG002 - the CDK's
         failed, violations = False, []
-        for in_stack in self._declared.values():
-            paths = {declared.name: path for path, declared, _ in reversed(in_stack)}
+        jobs = self._plan.read()
+        # The jobs of one stack are checked together, too; what those of an account need is the plan's.
+        in_stacks: dict[str, list[tuple[str, Job]]] = {}
+        for planned, job in jobs:
+            in_stacks.setdefault(planned.stack, []).append((planned.path, job))
+        for in_stack in in_stacks.values():
+            paths = {job.declaration.name: path for path, job in reversed(in_stack)}
             unchecked: dict[str, list[Finding]] = {}
-            declared_here = [declared for _, declared, _ in in_stack]
-            for finding in check(declared_here, in_stack[0][2], scope=Scope.STACK):
+            for finding in check_jobs([job for _, job in in_stack], scope=Scope.STACK):
                 path = paths.get(finding.job, in_stack[0][0])
                 if finding.severity is Severity.UNKNOWN:
                     unchecked.setdefault(path, []).append(finding)
@@ -124,10 +118,10 @@ class _FindingsPlugin:
         for path, finding in self._of_deployment:
             failed = failed or finding.severity.fails
             violations.append(_violation(finding, path))
-        for finding in self._plan.findings():
+        for finding in self._plan.findings(jobs):
             failed = failed or finding.severity.fails
             violations.append(_violation(finding, self._plan.node.root.node.path))
-        self._plan.write()
+        self._plan.write(jobs)
         return PolicyValidationPluginReport(success=not failed, violations=violations)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import jsii
-from aws_cdk import Duration, Stack
+from aws_cdk import Duration
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
@@ -16,7 +16,6 @@ from hpo_handlers.contract import Overlap
 from ..spec.declaration import Declaration
 from ..spec.run import RunSettings
 from ..workflow import StateName, states
-from .guard import executions_arn
 from .run import Declared, DeclaredRun
 from .runtime import TuningRuntime
 
@@ -101,7 +100,7 @@ class TuningFragment(Declared, sfn.StateMachineFragment):
 
         Without it a tuning job goes on to its own end, or its limits, after its execution was aborted.
         """
-        self._run.guard(state_machine.state_machine_arn, executions_arn(state_machine, Stack.of(state_machine)))
+        self._run.guard(state_machine.state_machine_arn)
 
 
 class _States:

@@ -6,11 +6,10 @@ custom resource does the same when the stack is deleted and the guard with it.
 https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
-import jsii
-from aws_cdk import ArnFormat, CustomResource, IStableAnyProducer, Lazy, Stack
+from aws_cdk import CustomResource, Stack
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
@@ -21,6 +20,7 @@ from hpo_handlers.contract import Key
 
 from ..workflow import CLEAN_UP, STOP, guard_definition, tuning_job_entries
 from .acknowledgements import acknowledge
+from .late import late, plain
 from .place import Place
 
 # An event pattern has 2,048 characters at most, the ARN of a state machine 142.
@@ -50,7 +50,10 @@ class RunGuard(Construct):
         stack = Stack.of(self)
         self._machines: dict[str, list[str]] = {}
         self._rules = 0
-        entries = Lazy.any(_Produced(lambda: tuning_job_entries(self._machines)))
+        self._rule: events.CfnRule | None = None
+        # Only the latest rule still grows; each late value is a call back at synthesis.
+        self._growing = late(self._latest_machines)
+        entries = late(lambda: plain(tuning_job_entries(self._machines)))
         definition = guard_definition(
             entries, functions={STOP.id: functions[STOP.id].function_arn}, partition=Place.of(stack).partition
         )
@@ -83,10 +86,6 @@ class RunGuard(Construct):
             properties={str(Key.TUNING_JOBS): entries},
         )
 
-    def watches(self, state_machine_arn: str) -> bool:
-        """Whether the state machine is watched already."""
-        return state_machine_arn in self._machines
-
     def watch(self, state_machine_arn: str, declared_name: str) -> None:
         """Watches a state machine that runs a tuning job of this declared name."""
         names = self._machines.setdefault(state_machine_arn, [])
@@ -96,18 +95,14 @@ class RunGuard(Construct):
             self._add_rule()
 
     def _add_rule(self) -> None:
-        first = self._rules * _MACHINES_PER_RULE
+        if self._rule is not None:
+            self._rule.event_pattern = self._pattern(self._latest_machines())
         self._rules += 1
-        machines = Lazy.any(_Produced(lambda: list(self._machines)[first : first + _MACHINES_PER_RULE]))
-        events.CfnRule(
+        self._rule = events.CfnRule(
             self,
             f"Rule{self._rules}",
             description="Ends of executions that may leave a tuning job running",
-            event_pattern={
-                "source": ["aws.states"],
-                "detail-type": ["Step Functions Execution Status Change"],
-                "detail": {"status": list(_UNWATCHED_ENDS), "stateMachineArn": machines},
-            },
+            event_pattern=self._pattern(self._growing),
             # EventBridge tries for a day to start the guard, which then has its own retries.
             targets=[
                 events.CfnRule.TargetProperty(
@@ -124,35 +119,19 @@ class RunGuard(Construct):
             ],
         )
 
+    def _latest_machines(self) -> list[str]:
+        return list(self._machines)[(self._rules - 1) * _MACHINES_PER_RULE : self._rules * _MACHINES_PER_RULE]
 
-def executions_arn(state_machine: sfn.IStateMachine, stack: Stack) -> str:
-    """ARN pattern of the executions of a state machine in a stack."""
-    if isinstance(state_machine, sfn.StateMachine):
-        name: str | None = state_machine.state_machine_name
-    else:
-        name = stack.split_arn(state_machine.state_machine_arn, ArnFormat.COLON_RESOURCE_NAME).resource_name
-    place = Place.of(stack)
-    return f"arn:{place.partition}:states:{place.region}:{place.account}:execution:{name}:*"
-
-
-@jsii.implements(IStableAnyProducer)
-class _Produced:
-    """A value that is known when everything is defined."""
-
-    def __init__(self, make: Callable[[], Any]) -> None:
-        self._make = make
-
-    def produce(self) -> Any:
-        return plain(self._make())
+    @staticmethod
+    def _pattern(machines: Any) -> dict[str, Any]:
+        return {
+            "source": ["aws.states"],
+            "detail-type": ["Step Functions Execution Status Change"],
+            "detail": {"status": list(_UNWATCHED_ENDS), "stateMachineArn": machines},
+        }
 
 
-def plain(value: Any) -> Any:
-    """The value with plain strings: jsii takes the members of an enum for its own kind."""
-    match value:
-        case str():
-            return str(value)
-        case dict():
-            return {str(key): plain(each) for key, each in value.items()}
-        case list() | tuple():
-            return [plain(each) for each in value]
-    return value
+def executions(state_machine_arn: str) -> dict[str, Any]:
+    """CloudFormation's function for the ARN pattern of a state machine's executions."""
+    machine = {"Fn::Join": [":execution:", {"Fn::Split": [":stateMachine:", state_machine_arn]}]}
+    return {"Fn::Sub": ["${Executions}:*", {"Executions": machine}]}

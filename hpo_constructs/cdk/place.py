@@ -1,12 +1,16 @@
 """Where constructs stand and are deployed: asking the CDK again and again takes most of a large app's synthesis."""
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from aws_cdk import Stack
 from constructs import Construct
+
+from ..quotas import state
+from ..quotas.costs import state_budget
 
 # Context key in cdk.json: an edition's name, or single quotas with an edition beside them.
 QUOTAS_CONTEXT: Final = "hpo:quotas"
@@ -14,6 +18,17 @@ QUOTAS_CONTEXT: Final = "hpo:quotas"
 BUDGET_CONTEXT: Final = "hpo:budget"
 # https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/pseudo-parameter-reference.html
 PSEUDO_PARAMETERS: Final = ("AWS::AccountId", "AWS::Partition", "AWS::Region", "AWS::URLSuffix")
+
+TOKEN: Final = re.compile(r"\$\{Token\[[^\]]*\]\}")  # the CDK's placeholders
+_DOLLAR_BRACE: Final = re.compile(r"\$\{(?!Token\[)")
+_REFERENCES: Final = {name: f"${{{name}}}" for name in PSEUDO_PARAMETERS}
+# As long as usual.
+_USUAL: Final = {
+    "AWS::AccountId": "123456789012",
+    "AWS::Partition": "aws-us-gov",
+    "AWS::Region": "ap-southeast-2",
+    "AWS::URLSuffix": "amazonaws.com",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +50,12 @@ class Place:
     url_suffix: str
     stack_name: str
     path: str
+    _tokens: tuple[tuple[str, str], ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        values = (self.account, self.partition, self.region, self.url_suffix)
+        named = zip(values, PSEUDO_PARAMETERS, strict=True)
+        object.__setattr__(self, "_tokens", tuple(each for each in named if "${Token[" in each[0]))
 
     @classmethod
     def of(cls, stack: Stack) -> "Place":
@@ -47,15 +68,30 @@ class Place:
 
     def replaced(self, text: str, values: Mapping[str, str]) -> str:
         """The text with tokens of the place replaced by values, given by the pseudo parameters' names."""
-        for token, name in (
-            (self.account, "AWS::AccountId"),
-            (self.region, "AWS::Region"),
-            (self.partition, "AWS::Partition"),
-            (self.url_suffix, "AWS::URLSuffix"),
-        ):
-            if "${Token[" in token:
+        if "${Token[" in text:
+            for token, name in self._tokens:
                 text = text.replace(token, values[name])
         return text
+
+    def substituted(self, text: str) -> str | dict[str, str]:
+        """The text as CloudFormation's `Fn::Sub`, where it has no tokens but those of the place.
+
+        The CDK would resolve the tokens one by one, and join the parts.
+        https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference-sub.html
+        """
+        if "${Token[" not in text:
+            return text
+        template = self.replaced(_DOLLAR_BRACE.sub("${!", text), _REFERENCES)
+        return text if "${Token[" in template else {"Fn::Sub": template}
+
+    def usual(self, text: str) -> str:
+        """The text with tokens of the place replaced by values of usual length."""
+        return self.replaced(text, _USUAL)
+
+    def length(self, text: str, *, token: int) -> int:
+        """Characters of the text at deployment, where tokens that are not the place's stand for so many of them."""
+        settled = self.usual(text)
+        return len(TOKEN.sub("x" * token, settled)) if "${Token[" in settled else len(settled)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +114,18 @@ class Surroundings:
 
     @classmethod
     def of(cls, scope: Construct) -> "Surroundings":
-        """The surroundings of the constructs in a scope that has some."""
+        """The surroundings of the constructs in a scope that has some.
+
+        Raises:
+            QuotaError: the context names an unknown edition or quota, or its budget is wrong.
+        """
         if scope not in _SURROUNDINGS:
             node = scope.node
-            _SURROUNDINGS[scope] = cls(
-                Stack.of(scope), node.path, node.try_get_context(QUOTAS_CONTEXT), node.try_get_context(BUDGET_CONTEXT)
-            )
+            quotas, budget = node.try_get_context(QUOTAS_CONTEXT), node.try_get_context(BUDGET_CONTEXT)
+            # A wrong statement is told here: an exception in a callback of the CDK would lose its class.
+            state(quotas)
+            state_budget(budget)
+            _SURROUNDINGS[scope] = cls(Stack.of(scope), node.path, quotas, budget)
         return _SURROUNDINGS[scope]
 
     @property

@@ -9,10 +9,10 @@ from typing import Any, Final
 from aws_cdk import Stage
 from constructs import Construct, IConstruct
 
+from ..quotas.costs import state_budget
 from ..quotas.planner import plan
-from ..rules import Finding, Scope, check, read_jobs
+from ..rules import Finding, Job, Scope, check_jobs, read_jobs
 from ..rules.needs import job_needs
-from ..spec.declaration import Declaration
 from .place import Place
 
 # The plan's file in the cloud assembly.
@@ -23,8 +23,18 @@ _PLAN_ID: Final = "HpoPlan"
 
 
 @dataclass(frozen=True, slots=True)
-class _Planned:
-    """A tuning job of the app, with what the context states where it is defined."""
+class Planned:
+    """A tuning job of the app, with what the context states where it is defined.
+
+    Attributes:
+        path: Path of the construct that declares it.
+        stack: Path of its stack.
+        account: The account; None where only the deployment knows it.
+        region: The region; None where only the deployment knows it.
+        declared: What is declared: a `TuningJobSpec` or a declaration.
+        quotas: What the context states of the account's quotas.
+        budget: What the context states of the budget of all jobs.
+    """
 
     path: str
     stack: str
@@ -57,7 +67,7 @@ class TuningPlan(Construct):
             id: The construct's id.
         """
         super().__init__(scope, id)  # type: ignore[arg-type] # the root of a tree is a Construct
-        self._jobs: list[_Planned] = []
+        self._jobs: list[Planned] = []
         self._turns: list[tuple[str, str]] = []
 
     def in_turn(self, *constructs: IConstruct) -> None:
@@ -82,7 +92,7 @@ class TuningPlan(Construct):
             budget: What the context states of the budget of all jobs.
         """
         self._jobs.append(
-            _Planned(
+            Planned(
                 path=path,
                 stack=place.path,
                 account=_known(place.account),
@@ -93,43 +103,55 @@ class TuningPlan(Construct):
             )
         )
 
-    def findings(self) -> Iterator[Finding]:
+    def read(self) -> list[tuple[Planned, Job]]:
+        """The tuning jobs as rules and the planner look at them: read once for all that is asked of them.
+
+        Raises:
+            QuotaError: the context names an unknown edition or quota.
+        """
+        found = []
+        for planned in self._jobs:
+            (job,) = read_jobs(planned.declared, planned.quotas)
+            if (turn := self._turn(planned.path)) is not None:
+                job = Job(replace(job.declaration, turn=turn), job.quotas)
+            found.append((planned, job))
+        return found
+
+    @staticmethod
+    def findings(jobs: list[tuple[Planned, Job]]) -> Iterator[Finding]:
         """What is above a quota of an account, or above the app's budget."""
-        for jobs in self._by_environment():
-            yield from check(self._declarations(jobs), jobs[0].quotas, budget=jobs[0].budget, scope=Scope.ACCOUNT)
+        for together in _by_environment(jobs):
+            budget = state_budget(together[0][0].budget)
+            yield from check_jobs([job for _, job in together], budget, scope=Scope.ACCOUNT)
 
-    def as_dict(self) -> dict[str, Any]:
-        """The plan of each account and region as plain data."""
-        return {
-            "environments": [
-                {
-                    "account": jobs[0].account,
-                    "region": jobs[0].region,
-                    "stacks": list(dict.fromkeys(job.stack for job in jobs)),
-                    **plan([job_needs(job) for job in read_jobs(self._declarations(jobs), jobs[0].quotas)]).as_dict(),
-                }
-                for jobs in self._by_environment()
-            ]
-        }
-
-    def write(self) -> None:
+    def write(self, jobs: list[tuple[Planned, Job]]) -> None:
         """Writes the plan into the app's cloud assembly, where there is something to plan."""
         stage = Stage.of(self)
-        if stage is not None and self._jobs:
-            text = json.dumps(self.as_dict(), indent=2, ensure_ascii=False)
+        if stage is not None and jobs:
+            # Not indented: Python's quick encoder does not do that.
+            text = json.dumps({"environments": [_environment(each) for each in _by_environment(jobs)]})
             (Path(stage.outdir) / PLAN_FILE).write_text(f"{text}\n", encoding="utf-8")
-
-    def _by_environment(self) -> list[list[_Planned]]:
-        found: dict[tuple[str | None, str | None], list[_Planned]] = {}
-        for job in self._jobs:
-            found.setdefault((job.account, job.region), []).append(job)
-        return list(found.values())
-
-    def _declarations(self, jobs: list[_Planned]) -> list[Declaration]:
-        return [replace(read_jobs(job.declared)[0].declaration, turn=self._turn(job.path)) for job in jobs]
 
     def _turn(self, path: str) -> str | None:
         return next((turn for held, turn in self._turns if f"{path}/".startswith(f"{held}/")), None)
+
+
+def _by_environment(jobs: list[tuple[Planned, Job]]) -> list[list[tuple[Planned, Job]]]:
+    found: dict[tuple[str | None, str | None], list[tuple[Planned, Job]]] = {}
+    for planned, job in jobs:
+        found.setdefault((planned.account, planned.region), []).append((planned, job))
+    return list(found.values())
+
+
+def _environment(jobs: list[tuple[Planned, Job]]) -> dict[str, Any]:
+    """The plan of an account and region as plain data."""
+    first = jobs[0][0]
+    return {
+        "account": first.account,
+        "region": first.region,
+        "stacks": list(dict.fromkeys(planned.stack for planned, _ in jobs)),
+        **plan([job_needs(job) for _, job in jobs]).as_dict(),
+    }
 
 
 def _known(value: str) -> str | None:

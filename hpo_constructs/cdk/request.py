@@ -24,6 +24,8 @@ def placeholders_replaced(request: Mapping[str, Any], stack: Stack) -> dict[str,
     }
 
     def replaced(text: str) -> str:
+        if "${AWS::" not in text:
+            return text
         for placeholder, value in known.items():
             text = text.replace(placeholder, value)
         return text

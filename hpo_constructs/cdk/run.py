@@ -77,13 +77,15 @@ class DeclaredRun:
         self.name = str(self.request.get("HyperParameterTuningJobName", ""))
         self._own_path = f"/hpo/{self._place.stack_name}"
         self.output_prefix = f"{(self.settings.output_prefix or f'{self._own_path}/{self.name}').rstrip('/')}/"
+        self.runtime = TuningRuntime.of_stack(self.stack)
         self.training_role: iam.IRole | None = None
         self.training_role_arn: str | None = None
         if not all(text(definition, "RoleArn") for definition in definitions(self.request)):
-            self.training_role = training_role or made_training_role(owner, "TrainingRole", self.request, self.stack)
+            self.training_role = training_role or made_training_role(
+                owner, "TrainingRole", self.request, self.stack, common=self.runtime.training_policy()
+            )
             self.training_role_arn = self.training_role.role_arn
             self.request = with_training_role(self.request, self.training_role_arn)
-        self.runtime = TuningRuntime.of_stack(self.stack)
         self._allow()
         report_findings(self.path, spec, surroundings)
         for finding in run_findings(self.request, self.overlap):
@@ -94,9 +96,9 @@ class DeclaredRun:
         """How long a run can take, in seconds."""
         return execution_timeout_seconds(self.request, queued=self.overlap is Overlap.QUEUE)
 
-    def guard(self, state_machine_arn: str, executions: str) -> None:
+    def guard(self, state_machine_arn: str) -> None:
         """Has the tuning job stopped when an execution of a state machine ends without its own doing."""
-        self.runtime.watch(state_machine_arn, executions, self.name)
+        self.runtime.watch(state_machine_arn, self.name)
 
     def _allow(self) -> None:
         sagemaker = f"arn:{self._place.partition}:sagemaker:{self._place.region}:{self._place.account}"

@@ -1,21 +1,19 @@
 """What the tuning jobs of a stack share: the Lambda functions, their log group and the state machines' role."""
 
 from atexit import register
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from shutil import copytree, ignore_patterns, rmtree
 from tempfile import mkdtemp
-from typing import Final
+from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-import jsii
-from aws_cdk import AspectPriority, Aspects, CustomResource, Duration, IAspect, RemovalPolicy, Stack
+from aws_cdk import CustomResource, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
-from constructs import Construct, IConstruct
+from constructs import Construct
 
 import hpo_handlers
 from hpo_handlers.metrics import STACK_VARIABLE
@@ -23,14 +21,18 @@ from hpo_handlers.metrics import STACK_VARIABLE
 from ..workflow import CLEAN_UP, DEPLOY, FUNCTIONS, Function, Target
 from .acknowledgements import acknowledge_resources
 from .definitions import Definitions
-from .guard import RunGuard
+from .guard import RunGuard, executions
+from .permissions import GrowingPermissions, Resource
+from .place import Place
 from .tracing import allow_tracing, tracing_enabled
-from .training_role import SAGEMAKER
+from .training_role import SAGEMAKER, common_policy
 from .waiter import RunWaiter
 
 _ID: Final = "HpoRuntime"
-# Of a statement: with names as long as they can be they stay within a managed policy's 6,144 characters.
-_RESOURCES_PER_STATEMENT: Final = 45
+# What PassRole is allowed for.
+_CONDITIONS: Final[dict[Target, dict[str, Any]]] = {
+    Target.TRAINING_ROLES: {"StringEquals": {"iam:PassedToService": SAGEMAKER}}
+}
 # Why the functions' permissions have wildcards, for security checkers.
 _WILDCARDS: Final = {
     Target.TUNING_JOBS: "A run adds digits of its own to the declared tuning job's name.",
@@ -48,7 +50,6 @@ class TuningRuntime(Construct):
 
     Attributes:
         functions: The Lambda functions by id.
-        function_arns: Their ARNs by id.
         definitions: The definitions of the stack's tuning jobs.
         state_machine_role: Role of the state machines: it may invoke the functions, and send traces where tracing
             is on.
@@ -56,7 +57,6 @@ class TuningRuntime(Construct):
     """
 
     functions: dict[str, lambda_.Function]
-    function_arns: dict[str, str]
     definitions: Definitions
     state_machine_role: iam.IRole
     tracing: bool
@@ -66,19 +66,18 @@ class TuningRuntime(Construct):
         self._stack = stack
         self.tracing = tracing_enabled(self)
         self._roles: dict[str, iam.Role] = {}
-        self._statements: dict[tuple[str, Target], _Statement] = {}
-        self._resources: dict[tuple[str, Target], set[str]] = {}
-        self._allowed: list[tuple[Target, tuple[str, ...]]] = []
-        self._waiting = _WaitingResources(self)
+        self._permissions: dict[str, GrowingPermissions] = {}
+        # In the order of their declaration, without repeats: by what they are in the template.
+        self._allowed: dict[Target, dict[str, Resource]] = {}
         self._logs = logs.LogGroup(
             self, "Logs", retention=logs.RetentionDays.THREE_MONTHS, removal_policy=RemovalPolicy.DESTROY
         )
         self.functions = {function.id: self._function(function) for function in FUNCTIONS}
         self.state_machine_role = self._state_machine_role()
-        self.function_arns = {id: function.function_arn for id, function in self.functions.items()}
-        self.definitions = Definitions(self)
+        self.definitions = Definitions(self, {id: function.function_arn for id, function in self.functions.items()})
         self._guard: RunGuard | None = None
         self._waiter: RunWaiter | None = None
+        self._training_policy: iam.ManagedPolicy | None = None
 
     @staticmethod
     def of(scope: Construct) -> "TuningRuntime":
@@ -93,39 +92,41 @@ class TuningRuntime(Construct):
             _RUNTIMES[stack] = found if isinstance(found, TuningRuntime) else TuningRuntime(stack)
         return _RUNTIMES[stack]
 
-    def allow(self, target: Target, resources: Sequence[str]) -> None:
+    def allow(self, target: Target, resources: Sequence[Resource]) -> None:
         """Lets every function that calls actions on such targets call them on these resources."""
-        for function in (*FUNCTIONS, *((DEPLOY,) if self._waiter else ())):
-            self._allow(function, target, resources)
-        self._allowed.append((target, tuple(resources)))
+        place, known = Place.of(self._stack), self._allowed.setdefault(target, {})
+        new = {
+            text: place.substituted(resource) if isinstance(resource, str) else resource
+            for resource in resources
+            if (text := str(resource)) not in known
+        }
+        if new:
+            known.update(new)
+            for function, actions in _callers(target):
+                if function.id in self._permissions:
+                    self._allow(function, actions, target, list(new.values()))
 
-    def _allow(self, function: Function, target: Target, resources: Sequence[str]) -> None:
-        for permission in function.permissions:
-            known = self._resources.setdefault((function.id, target), set())
-            new = [resource for resource in resources if resource not in known]
-            if permission.target is target and new:
-                known.update(new)
-                self._waiting.add(self._statement(function, target, permission.actions, len(new)), new)
-                if target in _WILDCARDS:
-                    acknowledge_resources(self._roles[function.id], self._stack, new, _WILDCARDS[target])
+    def _allow(
+        self, function: Function, actions: tuple[str, ...], target: Target, resources: Sequence[Resource]
+    ) -> None:
+        self._permissions[function.id].allow(actions, resources, _CONDITIONS.get(target))
+        if target in _WILDCARDS:
+            acknowledge_resources(self._roles[function.id], self._stack, resources, _WILDCARDS[target])
 
-    def watch(self, state_machine_arn: str, executions: str, declared_name: str) -> None:
+    def watch(self, state_machine_arn: str, declared_name: str) -> None:
         """Has the tuning job stopped whenever an execution of a state machine ends without its own doing.
 
         Args:
             state_machine_arn: The state machine's ARN.
-            executions: ARN pattern of its executions.
             declared_name: The tuning job's declared name.
         """
         if self._guard is None:
             self._guard = RunGuard(self, self.functions, self.state_machine_role, tracing=self.tracing)
             # The deletion stops what runs while the function still may.
             self._guard.runs.node.add_dependency(self._roles[CLEAN_UP.id])
-        known = self._guard.watches(state_machine_arn)
         self._guard.watch(state_machine_arn, declared_name)
-        if not known:
-            self.allow(Target.STATE_MACHINES, [state_machine_arn])
-            self.allow(Target.EXECUTIONS, [executions])
+        self.allow(Target.STATE_MACHINES, [state_machine_arn])
+        self.allow(Target.EXECUTIONS, [executions(state_machine_arn)])
 
     @property
     def runs(self) -> CustomResource:
@@ -139,31 +140,22 @@ class TuningRuntime(Construct):
         """The functions' roles: a run has all its permissions when their policies are there."""
         return tuple(self._roles.values())
 
+    def training_policy(self) -> iam.ManagedPolicy:
+        """What all training roles may do, made with the first of them."""
+        if self._training_policy is None:
+            self._training_policy = common_policy(self, "TrainingPolicy", self._stack)
+        return self._training_policy
+
     def waiter(self) -> "RunWaiter":
         """What runs tuning jobs at deployment, made when it is wanted first."""
         if self._waiter is None:
             function = self._function(DEPLOY)
             self._waiter = RunWaiter(self, function, self._roles[DEPLOY.id], tracing=self.tracing)
-            for target, resources in self._allowed:
-                self._allow(DEPLOY, target, resources)
+            for permission in DEPLOY.permissions:
+                known = self._allowed.get(permission.target, {})
+                self._allow(DEPLOY, permission.actions, permission.target, list(known.values()))
             self.allow(Target.DEPLOYED_STATE_MACHINES, [self._waiter.state_machine_arn])
         return self._waiter
-
-    def _statement(self, function: Function, target: Target, actions: Sequence[str], count: int) -> iam.PolicyStatement:
-        """The function's statement on a target, which grows with every tuning job up to a size.
-
-        The CDK distributes a role's statements over policies; one that is larger than a policy it cannot cut.
-        """
-        known = self._statements.get((function.id, target))
-        if known is None or known.size + count > _RESOURCES_PER_STATEMENT:
-            conditions = (
-                {"StringEquals": {"iam:PassedToService": SAGEMAKER}} if target is Target.TRAINING_ROLES else None
-            )
-            known = _Statement(iam.PolicyStatement(actions=list(actions), conditions=conditions))
-            self._statements[function.id, target] = known
-            self._roles[function.id].add_to_principal_policy(known.statement)
-        known.size += count
-        return known.statement
 
     def _function(self, function: Function) -> lambda_.Function:
         # A role of its own, because the one that the CDK makes may write to any log group.
@@ -173,10 +165,11 @@ class TuningRuntime(Construct):
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
             description=function.description,
         )
-        self._logs.grant_write(role)
+        permissions = GrowingPermissions(role, function.description)
+        permissions.allow(("logs:CreateLogStream", "logs:PutLogEvents"), [self._logs.log_group_arn])
         if self.tracing:
             allow_tracing(role)
-        self._roles[function.id] = role
+        self._roles[function.id], self._permissions[function.id] = role, permissions
         return lambda_.Function(
             self,
             function.id,
@@ -218,30 +211,12 @@ class TuningRuntime(Construct):
         return iam.Role.from_role_arn(self, f"{role.node.id}Reference", role.role_arn, mutable=False)
 
 
-@dataclass(slots=True)
-class _Statement:
-    """A statement of a function's role and how many resources it has."""
-
-    statement: iam.PolicyStatement
-    size: int = 0
-
-
-@jsii.implements(IAspect)
-class _WaitingResources:
-    """Resources that go into their statements when the synthesis begins: one call for all jobs, not one for each."""
-
-    def __init__(self, scope: Construct) -> None:
-        self._waiting: dict[iam.PolicyStatement, list[str]] = {}
-        # A construct of its own, so that the CDK calls once. Before other aspects, which see whole statements.
-        Aspects.of(Construct(scope, "Permissions")).add(self, priority=AspectPriority.MUTATING)
-
-    def add(self, statement: iam.PolicyStatement, resources: Sequence[str]) -> None:
-        self._waiting.setdefault(statement, []).extend(resources)
-
-    def visit(self, node: IConstruct) -> None:  # noqa: ARG002 - the CDK's
-        for statement, resources in self._waiting.items():
-            statement.add_resources(*resources)
-        self._waiting.clear()
+def _callers(target: Target) -> Iterator[tuple[Function, tuple[str, ...]]]:
+    """The functions that call actions on a target, with the actions."""
+    for function in (*FUNCTIONS, DEPLOY):
+        for permission in function.permissions:
+            if permission.target is target:
+                yield function, permission.actions
 
 
 # By stack: looking it up in the tree for every job takes time.

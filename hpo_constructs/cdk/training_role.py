@@ -18,6 +18,7 @@ from constructs import Construct
 
 from ..errors import SpecError
 from .acknowledgements import acknowledge_resources
+from .permissions import DOCUMENT_SIZE, INLINE_SIZE, MANAGED_POLICIES, MANAGED_SIZE
 from .place import Place
 from .request import definitions, member, members, text
 
@@ -29,37 +30,41 @@ _ECR_IMAGE: Final = re.compile(
 )
 _TRAINING_LOG_GROUP: Final = "/aws/sagemaker/TrainingJobs"
 
-# Characters of a role's inline policies together, of a managed policy, and managed policies of a role, each with
-# room for what a token turns out to be. https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
-_INLINE_SIZE: Final = 10_240 - 240
-_MANAGED_SIZE: Final = 6_144 - 144
-_MANAGED_POLICIES: Final = 10
 # A statement is cut into several where its resources take more than this.
 _PIECE_SIZE: Final = 2_500
-# What a policy document has around its statements.
-_DOCUMENT_SIZE: Final = len('{"Version":"2012-10-17","Statement":[]}')
 # Long for a bucket's name, about right for the ARN of a key or a role.
 _TOKEN_SIZE: Final = 80
-# As long as usual.
-_USUAL: Final = {
-    "AWS::AccountId": "123456789012",
-    "AWS::Partition": "aws-us-gov",
-    "AWS::Region": "ap-southeast-2",
-    "AWS::URLSuffix": "amazonaws.com",
-}
-_TOKEN: Final = re.compile(r"\$\{Token\[[^\]]*\]\}")
 
 
-def training_role(scope: Construct, id: str, request: Mapping[str, Any], stack: Stack) -> iam.Role:
+def common_policy(scope: Construct, id: str, stack: Stack) -> iam.ManagedPolicy:
+    """What all training roles of a stack may do: write training logs and metrics, and sign in to ECR."""
+    allowed = list(_common(stack))
+    policy = iam.ManagedPolicy(
+        scope, id, description="Logs, metrics and ECR sign-in of all training jobs", document=_document(allowed)
+    )
+    _acknowledge(policy, stack, allowed)
+    return policy
+
+
+def training_role(
+    scope: Construct, id: str, request: Mapping[str, Any], stack: Stack, *, common: iam.IManagedPolicy
+) -> iam.Role:
     """A role for the training jobs of a request: what the declaration names, and no more.
 
     It reads the channels' S3 prefixes, writes below the output paths, reads and writes the checkpoints, uses the KMS
-    keys named, pulls the training images, and writes training logs and metrics; with a VPC it also manages the
-    training jobs' network interfaces. A bucket of the app that the declaration names by its tokens brings its
-    encryption key: the role may use it as far as it may use the bucket.
+    keys named, and pulls the training images; with a VPC it also manages the training jobs' network interfaces. A
+    bucket of the app that the declaration names by its tokens brings its encryption key: the role may use it as far
+    as it may use the bucket.
 
     The statements are inline, so that the role is one resource; those of a declaration that is too large for that
     are in managed policies beside it.
+
+    Args:
+        scope: The construct that holds the role.
+        id: The role's construct id.
+        request: The request.
+        stack: The stack.
+        common: What `common_policy` gives for the stack.
 
     Raises:
         SpecError: the declaration names more than a role's policies can hold.
@@ -68,25 +73,31 @@ def training_role(scope: Construct, id: str, request: Mapping[str, Any], stack: 
     name = str(request.get("HyperParameterTuningJobName", ""))
     description = f"Training jobs of tuning job {name}"[:1000]
     packed = _packed(allowed, stack, name)
-    holder = Construct(scope, f"{id}Policies") if len(packed) > 1 else None
+    whole, beside = len(packed) == 1, []
+    if not whole:
+        holder = Construct(scope, f"{id}Policies")
+        beside = [
+            iam.ManagedPolicy(holder, f"Policy{number}", description=description, document=_document(part))
+            for number, part in enumerate(packed, start=1)
+        ]
+        _acknowledge(holder, stack, allowed)
     role = iam.Role(
         scope,
         id,
         assumed_by=_sagemaker(),
         description=description,
-        inline_policies=None if holder else {"Training": _whole_document(packed[0])},
+        # A faulty declaration may give none.
+        inline_policies={"Training": _whole_document(allowed)} if whole and allowed else None,
         # Named by the role: it is complete as soon as it exists.
-        managed_policies=[
-            iam.ManagedPolicy(holder, f"Policy{number}", description=description, document=_document(part))
-            for number, part in enumerate(packed, start=1)
-        ]
-        if holder
-        else None,
+        managed_policies=[common, *beside],
     )
-    for construct in filter(None, (role, holder)):
-        for each in allowed:
-            acknowledge_resources(construct, stack, each.resources, each.reason)
+    _acknowledge(role, stack, allowed)
     return role
+
+
+def _acknowledge(construct: Construct, stack: Stack, allowed: "Iterable[_Allowed]") -> None:
+    for each in allowed:
+        acknowledge_resources(construct, stack, each.resources, each.reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +151,10 @@ def _whole_document(allowed: Iterable[_Allowed]) -> iam.PolicyDocument:
 
 def _merged(allowed: Iterable[_Allowed]) -> Iterator[_Allowed]:
     """One statement for all resources of the same actions under the same conditions."""
-    together: dict[str, _Allowed] = {}
+    together: dict[Any, _Allowed] = {}
     for each in allowed:
-        key = json.dumps([each.actions, each.conditions, each.reason, each.resources if each.prefixes else ()])
+        conditions = each.conditions and json.dumps(each.conditions)
+        key = (each.actions, conditions, each.reason, each.resources if each.prefixes else ())
         known = together.setdefault(key, each)
         together[key] = replace(
             known,
@@ -168,7 +180,8 @@ def _packed(allowed: Iterable[_Allowed], stack: Stack, name: str) -> list[list[_
         SpecError: they do not fit into a role.
     """
     everything = list(allowed)
-    if _DOCUMENT_SIZE + sum(_size(stack, each) for each in everything) <= _INLINE_SIZE:
+    whole = json.dumps([each.as_json() for each in everything], separators=(",", ":"))
+    if DOCUMENT_SIZE + _length(stack, whole) <= INLINE_SIZE:
         return [everything]
     packed: list[list[_Allowed]] = []
     room: list[int] = []
@@ -177,12 +190,14 @@ def _packed(allowed: Iterable[_Allowed], stack: Stack, name: str) -> list[list[_
         place = next((index for index, left in enumerate(room) if size <= left), len(room))
         if place == len(room):
             packed.append([])
-            room.append(_MANAGED_SIZE - _DOCUMENT_SIZE)
+            room.append(MANAGED_SIZE - DOCUMENT_SIZE)
         packed[place].append(piece)
         room[place] -= size
-    if len(packed) > _MANAGED_POLICIES:
+    # One is the common policy.
+    most = MANAGED_POLICIES - 1
+    if len(packed) > most:
         raise SpecError(
-            f"the training role of {name} must fit into {_MANAGED_POLICIES} policies of IAM's size, got {len(packed)}: "
+            f"the training role of {name} must fit into {most} policies of IAM's size, got {len(packed)}: "
             "put the channels below common prefixes, or name a role of your own in role_arn or training_role"
         )
     return packed
@@ -208,7 +223,7 @@ def _size(stack: Stack, allowed: _Allowed) -> int:
 
 
 def _length(stack: Stack, value: str) -> int:
-    return len(_TOKEN.sub("x" * _TOKEN_SIZE, Place.of(stack).replaced(value, _USUAL)))
+    return Place.of(stack).length(value, token=_TOKEN_SIZE)
 
 
 def _allowed(stack: Stack, request: Mapping[str, Any]) -> Iterator[_Allowed]:
@@ -219,7 +234,6 @@ def _allowed(stack: Stack, request: Mapping[str, Any]) -> Iterator[_Allowed]:
         yield from _keys(stack, definition)
         yield from _image(stack, definition)
         yield from _network(stack, definition)
-    yield from _observability(stack)
 
 
 _READ: Final = ("s3:GetObject",)
@@ -323,7 +337,6 @@ def _image(stack: Stack, definition: Mapping[str, Any]) -> Iterator[_Allowed]:
         return
     pulling = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
     yield _Allowed(pulling, (repository,), reason)
-    yield _Allowed(("ecr:GetAuthorizationToken",), ("*",), "ECR has no resource for authorization tokens.")
 
 
 def _network(stack: Stack, definition: Mapping[str, Any]) -> Iterator[_Allowed]:
@@ -357,7 +370,8 @@ def _network(stack: Stack, definition: Mapping[str, Any]) -> Iterator[_Allowed]:
     )
 
 
-def _observability(stack: Stack) -> Iterator[_Allowed]:
+def _common(stack: Stack) -> Iterator[_Allowed]:
+    yield _Allowed(("ecr:GetAuthorizationToken",), ("*",), "ECR has no resource for authorization tokens.")
     group = _arn(stack, "logs", f"log-group:{_TRAINING_LOG_GROUP}")
     yield _Allowed(
         ("logs:CreateLogGroup", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"),
@@ -417,7 +431,7 @@ class _S3Location:
 
 def _key_of_bucket(stack: Stack, uri: str) -> str | None:
     """ARN of the key that encrypts the bucket of the app that a URI names by its tokens."""
-    settled = Place.of(stack).replaced(uri, _USUAL)
+    settled = Place.of(stack).usual(uri)
     if "${Token" not in settled:
         return None
     for token in Tokenization.reverse_string(settled).tokens:

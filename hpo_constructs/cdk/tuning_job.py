@@ -14,10 +14,8 @@ from constructs import Construct
 
 from ..spec.declaration import Declaration
 from ..spec.run import RunSettings
-from ..workflow import definition
 from .acknowledgements import acknowledge
-from .definitions import pieces
-from .guard import UNLOGGED, executions_arn
+from .guard import UNLOGGED
 from .place import Place
 from .run import Declared, DeclaredRun
 from .triggers import RunOnDeploy, run_on_event, run_on_new_data, schedule_run
@@ -65,18 +63,9 @@ class TuningJob(Declared, Construct):
         declared = self._run = DeclaredRun(self, scope, id, spec=spec, training_role=training_role, run=run)
         stack, place = declared.stack, Place.of(declared.stack)
         runtime = declared.runtime
-        machine = definition(
-            declared.request,
-            output_prefix=declared.output_prefix,
-            functions=runtime.function_arns,
-            policy=declared.settings.policy,
-            overlap=declared.overlap,
-            partition=place.partition,
-        )
-        own = (declared.output_prefix, declared.name, *filter(None, (dict(declared.settings.policy or {}),)))
         # Not of the CDK's states, as a fragment: they take most of a large stack's synthesis.
         self._state_machine = runtime.definitions.made(
-            pieces(machine, own, stack, filter(None, (declared.training_role_arn,))),
+            declared.request,
             lambda text: sfn.StateMachine(
                 self,
                 "StateMachine",
@@ -84,10 +73,15 @@ class TuningJob(Declared, Construct):
                 role=runtime.state_machine_role,
                 tracing_enabled=runtime.tracing or None,
             ),
+            output_prefix=declared.output_prefix,
+            timeout_seconds=declared.timeout_seconds,
+            policy=declared.settings.policy,
+            overlap=declared.overlap,
+            plain_tokens=filter(None, (declared.training_role_arn,)),
         )
         acknowledge(self._state_machine, stack, UNLOGGED)
         arn = self._state_machine.state_machine_arn
-        declared.guard(arn, executions_arn(self._state_machine, stack))
+        declared.guard(arn)
         output_id = re.sub(r"[^A-Za-z0-9]", "", declared.path.removeprefix(place.path))
         # Directly in the stack, where their ids are their names.
         CfnOutput(stack, f"{output_id}StateMachineArn", value=arn)

@@ -8,7 +8,8 @@ from constructs import Construct
 
 from ..workflow import DEPLOY, waiter_definition
 from .acknowledgements import acknowledge
-from .guard import UNLOGGED, plain
+from .guard import UNLOGGED
+from .late import plain
 from .place import Place
 from .tracing import allow_tracing
 

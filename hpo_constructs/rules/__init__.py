@@ -14,7 +14,7 @@ from .finding import Finding, Severity
 from .job import Job
 from .registry import Problem, Rule, rules
 
-__all__ = ["Finding", "Rule", "Scope", "Severity", "check", "read_jobs", "rules"]
+__all__ = ["Finding", "Job", "Rule", "Scope", "Severity", "check", "check_jobs", "read_jobs", "rules"]
 
 # One module a section of the catalogue, in its order. The shapes come first: the others can rely on them.
 _MODULES = ("shape", "job_rules", "strategy", "hyperparameters", "algorithm", "data", "resources", "warm_start", "app")
@@ -65,7 +65,12 @@ def check(
         QuotaError: `quotas` names an unknown edition or quota, or `budget` states something unknown.
     """
     allowed = budget if isinstance(budget, Budget) else state_budget(budget)
-    jobs = read_jobs(spec, quotas)
+    return check_jobs(read_jobs(spec, quotas), allowed, scope=scope)
+
+
+def check_jobs(jobs: list[Job], budget: Budget | None = None, *, scope: Scope = Scope.ALL) -> list[Finding]:
+    """Check jobs that `read_jobs` gave; the rest is as for `check`."""
+    allowed = budget or Budget()
     for job in jobs:
         job.app_budget = allowed
     findings: list[tuple[Job, Finding]] = []
@@ -116,8 +121,8 @@ def _declarations(spec: Declared | Iterable[Declared]) -> list[Declaration]:
 
 def _check_job(job: Job) -> Iterable[Finding]:
     broken: set[Any] = set()
-    for rule in rules().values():
-        for problem in _guarded(rule, job):
+    for rule, found in _problems(job):
+        for problem in found:
             # A value of the wrong shape has its finding; what other rules make of it would be a cascade.
             if problem.path in broken and rule.id != "shape":
                 continue
@@ -139,13 +144,14 @@ def _check_job(job: Job) -> Iterable[Finding]:
         )
 
 
-def _guarded(rule: Rule, job: Job) -> list[Problem]:
-    if rule.check is None:
-        return []
-    try:
-        return list(rule.check(job))
-    except Exception as error:  # a rule that crashes must not hide what the others find
-        return [_crash(rule, error)]
+def _problems(job: Job) -> Iterable[tuple[Rule, list[Problem]]]:
+    for rule in rules().values():
+        if rule.check is not None:
+            try:
+                found = list(rule.check(job))
+            except Exception as error:  # a rule that crashes must not hide what the others find
+                found = [_crash(rule, error)]
+            yield rule, found
 
 
 def _guarded_all(rule: Rule, jobs: list[Job]) -> list[tuple[Job, Problem]]:

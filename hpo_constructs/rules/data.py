@@ -29,7 +29,7 @@ _LUSTRE_PATH = re.compile(r"/[A-Za-z0-9_\-]{1,8}(/.*)?")
 _SOURCES = ("S3DataSource", "FileSystemDataSource", "DatasetSource")
 
 
-def channels_of(definition: Definition) -> list[Structure]:
+def channels_of(definition: Definition) -> tuple[Structure, ...]:
     """The channels of a definition."""
     return definition.structures("InputDataConfig")
 

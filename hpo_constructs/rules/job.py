@@ -32,7 +32,7 @@ def settled(text: str) -> str:
 
 def is_unknown(value: Any) -> bool:
     """Whether a text holds a value that is known at deployment only: a CDK token or a CloudFormation reference."""
-    return isinstance(value, str) and "${" in settled(value)
+    return isinstance(value, str) and "${" in value and "${" in settled(value)
 
 
 class Structure:
@@ -44,9 +44,12 @@ class Structure:
     """
 
     def __init__(self, raw: Any, place: Path) -> None:
-        self.raw: Mapping[str, Any] = raw if isinstance(raw, Mapping) else {}
+        # The question that is cheap first: a check makes a hundred of them, and asks them for members a thousand times.
+        self.present = type(raw) is dict or isinstance(raw, Mapping)
+        self.raw: Mapping[str, Any] = raw if self.present else {}
         self.place = place
-        self.present = isinstance(raw, Mapping)
+        self._members: dict[str, Structure] = {}
+        self._lists: dict[str, tuple[Structure, ...]] = {}
 
     def __contains__(self, name: str) -> bool:
         return self.raw.get(name) is not None
@@ -77,13 +80,21 @@ class Structure:
 
     def structure(self, name: str) -> "Structure":
         """A member that is a structure; empty when it is absent."""
-        return Structure(self.raw.get(name), self.path(name))
+        found = self._members.get(name)
+        if found is None:
+            found = self._members[name] = Structure(self.raw.get(name), (*self.place, name))
+        return found
 
-    def structures(self, name: str) -> "list[Structure]":
+    def structures(self, name: str) -> "tuple[Structure, ...]":
         """The structures of a list, each with its own index."""
-        value = self.raw.get(name)
-        items = value if isinstance(value, list | tuple) else ()
-        return [Structure(item, self.path(name, i)) for i, item in enumerate(items) if isinstance(item, Mapping)]
+        found = self._lists.get(name)
+        if found is None:
+            value = self.raw.get(name)
+            items = value if isinstance(value, list | tuple) else ()
+            found = self._lists[name] = tuple(
+                Structure(item, (*self.place, name, i)) for i, item in enumerate(items) if isinstance(item, Mapping)
+            )
+        return found
 
     def texts(self, name: str) -> list[tuple[Path, str]]:
         """The texts of a list with their paths."""

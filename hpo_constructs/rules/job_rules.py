@@ -339,6 +339,8 @@ _SECRET_VALUES = (
     (re.compile(r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\."), "a JSON web token"),
     (re.compile(r"://[^/\s:@]+:[^/\s:@]+@"), "a URL with a password"),
 )
+# One look for all: nearly every value is harmless.
+_ANY_SECRET_VALUE = re.compile("|".join(pattern.pattern for pattern, _ in _SECRET_VALUES))
 _SECRET_NAME = re.compile(
     r"(?:^|[_\-.])(?:password|passwd|passphrase|secret|credentials?|api[_\-]?key|access[_\-]?key|secret[_\-]?key|"
     r"private[_\-]?key|auth[_\-]?token|access[_\-]?token|session[_\-]?token|api[_\-]?token)(?:$|[_\-.])",
@@ -384,9 +386,8 @@ def _secret(name: str, value: str) -> str | None:
     """What a value looks like, in words; None for one that is harmless or known at deployment only."""
     if is_unknown(value) or _HARMLESS.fullmatch(value):
         return None
-    for pattern, words in _SECRET_VALUES:
-        if pattern.search(value):
-            return words
+    if _ANY_SECRET_VALUE.search(value):
+        return next(words for pattern, words in _SECRET_VALUES if pattern.search(value))
     return "a secret, by its name" if _SECRET_NAME.search(name) else None
 
 

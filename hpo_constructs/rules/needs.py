@@ -1,5 +1,7 @@
 """What a declared tuning job needs of an account: the input of the planner."""
 
+from weakref import WeakKeyDictionary
+
 from ..quotas.costs import Budget, state_budget
 from ..quotas.needs import Cluster, JobNeeds
 from .instances import resource_forms
@@ -9,6 +11,16 @@ from .strategy import grid_size
 
 def job_needs(job: Job) -> JobNeeds:
     """What a tuning job needs; what it does not state, or states of the wrong type, is not there."""
+    if job not in _NEEDS:
+        _NEEDS[job] = _needs(job)
+    return _NEEDS[job]
+
+
+# Every rule about all jobs together asks for them.
+_NEEDS: WeakKeyDictionary[Job, JobNeeds] = WeakKeyDictionary()
+
+
+def _needs(job: Job) -> JobNeeds:
     total = job.limits.whole("MaxNumberOfTrainingJobs")
     declaration = job.declaration
     return JobNeeds(

@@ -85,6 +85,10 @@ _TYPES = {
     "boolean": "true or false",
 }
 
+# Names of shapes with texts that keep them.
+_FAULTLESS: set[tuple[str, str | None]] = set()
+_MOST_REMEMBERED = 10_000
+
 # Keys that a template has beside those of the API.
 _TEMPLATE_KEYS = ("defaults", "local", "quotas", "tuning_jobs")
 
@@ -123,7 +127,7 @@ class _Walker:
             case "map":
                 yield from self._map(value, shape, path)
             case "string":
-                yield from self._string(value, shape, path)
+                yield from self._remembered_string(value, shape, path)
             case "boolean":
                 if not isinstance(value, bool):
                     yield self._wrong_type(value, shape, path)
@@ -167,6 +171,18 @@ class _Walker:
         for key, item in value.items():
             yield from self._string(key, key_shape, (*path, key))
             yield from self.value(item, value_shape, (*path, key))
+
+    def _remembered_string(self, value: Any, shape: Shape, path: Path) -> Iterator[Problem]:
+        """The same once only for a text without fault: those of one job stand in many others."""
+        key = (shape.name, value if isinstance(value, str) else None)
+        if key in _FAULTLESS:
+            return
+        problems = list(self._string(value, shape, path))
+        if not problems:
+            if len(_FAULTLESS) >= _MOST_REMEMBERED:
+                _FAULTLESS.clear()
+            _FAULTLESS.add(key)
+        yield from problems
 
     def _string(self, value: Any, shape: Shape, path: Path) -> Iterator[Problem]:
         if not isinstance(value, str):

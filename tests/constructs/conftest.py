@@ -83,8 +83,16 @@ def plain(value: Any) -> Any:
             return f"${{{name}}}"
         case {"Fn::GetAtt": [name, attribute]}:
             return f"${{{name}.{attribute}}}"
+        case {"Fn::Join": [separator, {"Fn::Split": [cut, text]}]}:
+            return f"{plain(text)} with {separator} for {cut}"
         case {"Fn::Join": [separator, parts]}:
             return separator.join(str(plain(part)) for part in parts)
+        case {"Fn::Sub": [text, {**variables}]}:
+            for name, each in variables.items():
+                text = text.replace(f"${{{name}}}", str(plain(each)))
+            return text
+        case {"Fn::Sub": text}:
+            return text
         case dict():
             return {key: plain(each) for key, each in value.items()}
         case list():
@@ -135,16 +143,20 @@ class Synthesized:
         ]
 
     def statements(self, role_id: str) -> list[dict[str, Any]]:
-        """All statements of a role, inline or in policies beside it."""
+        """All statements of a role, inline, in policies beside it or in managed ones that it names."""
         role = self.resources[role_id]["Properties"]
         documents = [policy["PolicyDocument"] for policy in role.get("Policies", [])]
         documents += [
             policy["PolicyDocument"]
             for kind in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy")
             for policy in self.of_type(kind)
-            if f"${{{role_id}}}" in policy["Roles"]
+            if f"${{{role_id}}}" in policy.get("Roles", [])
         ]
-        assert not role.get("ManagedPolicyArns") or all("AWS::Partition" not in a for a in role["ManagedPolicyArns"])
+        # Not one of AWS' own, which would not be found.
+        documents += [
+            self.resources[arn.removeprefix("${").removesuffix("}")]["Properties"]["PolicyDocument"]
+            for arn in role.get("ManagedPolicyArns", [])
+        ]
         return [statement for document in documents for statement in document["Statement"]]
 
     def allowed(self, role_id: str) -> dict[str, set[str]]:

@@ -214,20 +214,40 @@ def test_the_deployed_code_is_small_and_has_no_compiled_files() -> None:
 # Synthesis
 
 
-def test_the_resources_of_one_job_are_found_in_a_template() -> None:
-    definition = {"Fn::Join": ["", ["a ", {"Fn::FindInMap": ["M", "x", "y"]}, {"Fn::GetAtt": ["Job0RoleA1", "Arn"]}]]}
-    template = {
-        "Mappings": {"M": {"x": {"y": "shared "}}},
-        "Resources": {
-            "Job0RoleA1": {"Type": "AWS::IAM::Role", "Properties": {"Policies": []}},
-            "Job0Machine": {
-                "Type": "AWS::StepFunctions::StateMachine",
-                "Properties": {"DefinitionString": definition},
-            },
-            "SharedRole": {"Type": "AWS::IAM::Role", "Properties": {}},
+DEFINITION = {"Fn::Join": ["", ["a ", {"Fn::FindInMap": ["M", "x", "y"]}, {"Fn::GetAtt": ["Job0RoleA1", "Arn"]}]]}
+TEMPLATE: dict[str, Any] = {
+    "Mappings": {"M": {"x": {"y": "shared "}}},
+    "Resources": {
+        "Common": {"Type": "AWS::IAM::ManagedPolicy", "Properties": {"PolicyDocument": "common"}},
+        "Job0RoleA1": {
+            "Type": "AWS::IAM::Role",
+            "Properties": {"Policies": [], "ManagedPolicyArns": [{"Ref": "Common"}]},
         },
+        "Job0Machine": {"Type": "AWS::StepFunctions::StateMachine", "Properties": {"DefinitionString": DEFINITION}},
+        "SharedRole": {"Type": "AWS::IAM::Role", "Properties": {}},
+        "SharedPolicy": {
+            "Type": "AWS::IAM::Policy",
+            "Properties": {"Roles": [{"Ref": "SharedRole"}], "PolicyDocument": [{"Ref": "Job12StateMachine01234ABC"}]},
+        },
+        "Rule": {"Type": "AWS::Events::Rule", "Properties": {"Arns": [{"Ref": "Job3StateMachine01234ABC"}]}},
+    },
+}
+
+
+def test_the_resources_of_one_job_are_found_in_a_template() -> None:
+    assert synthesis.of_one_job(TEMPLATE) == {
+        "role": {"Policies": [], "ManagedPolicyArns": [{"Ref": "Common"}]},
+        "common": "common",
+        "definition": "a shared @TrainingRole@",
     }
-    assert synthesis.of_one_job(template) == {"role": {"Policies": []}, "definition": "a shared @TrainingRole@"}
+
+
+def test_what_grows_with_the_jobs_has_the_names_of_the_l1_program() -> None:
+    policy = {"Roles": [{"Ref": "SharedRole"}], "PolicyDocument": [{"Ref": "Machine12"}]}
+    assert synthesis.growing_resources(TEMPLATE) == [
+        ("AWS::IAM::Policy", policy),
+        ("AWS::Events::Rule", {"Arns": [{"Ref": "Machine3"}]}),
+    ]
 
 
 # The command
