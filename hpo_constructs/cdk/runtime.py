@@ -9,7 +9,7 @@ from tempfile import mkdtemp
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-from aws_cdk import CustomResource, Duration, RemovalPolicy, Stack
+from aws_cdk import CfnOutput, CustomResource, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
@@ -18,6 +18,7 @@ from constructs import Construct
 import hpo_handlers
 from hpo_handlers.metrics import STACK_VARIABLE
 
+from ..errors import SpecError
 from ..workflow import CLEAN_UP, DEPLOY, FUNCTIONS, Function, Target
 from .acknowledgements import acknowledge_resources
 from .definitions import Definitions
@@ -29,6 +30,8 @@ from .training_role import SAGEMAKER, common_policy
 from .waiter import RunWaiter
 
 _ID: Final = "HpoRuntime"
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html
+_MOST_OUTPUTS: Final = 200
 # What PassRole is allowed for.
 _CONDITIONS: Final[dict[Target, dict[str, Any]]] = {
     Target.TRAINING_ROLES: {"StringEquals": {"iam:PassedToService": SAGEMAKER}}
@@ -78,6 +81,7 @@ class TuningRuntime(Construct):
         self._guard: RunGuard | None = None
         self._waiter: RunWaiter | None = None
         self._training_policy: iam.ManagedPolicy | None = None
+        self._outputs = 0
 
     @staticmethod
     def of(scope: Construct) -> "TuningRuntime":
@@ -139,6 +143,20 @@ class TuningRuntime(Construct):
     def roles(self) -> Sequence[iam.Role]:
         """The functions' roles: a run has all its permissions when their policies are there."""
         return tuple(self._roles.values())
+
+    def output(self, name: str, value: str) -> None:
+        """Gives the stack an output; directly in the stack its id is its name.
+
+        Raises:
+            SpecError: a template cannot hold as many.
+        """
+        self._outputs += 1
+        if self._outputs > _MOST_OUTPUTS:
+            raise SpecError(
+                f"stack {Place.of(self._stack).stack_name} must have at most {_MOST_OUTPUTS} outputs, the limit of a "
+                f"template, and has no room for {name}: declare some of its tuning jobs in another stack"
+            )
+        CfnOutput(self._stack, name, value=value)
 
     def training_policy(self) -> iam.ManagedPolicy:
         """What all training roles may do, made with the first of them."""

@@ -4,7 +4,7 @@ import re
 from typing import TYPE_CHECKING
 
 import jsii
-from aws_cdk import CfnOutput, Duration
+from aws_cdk import Duration
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
@@ -58,6 +58,7 @@ class TuningJob(Declared, Construct):
 
         Raises:
             QuotaError: the context `hpo:quotas` names an unknown edition or quota.
+            SpecError: the stack cannot hold another tuning job, or a role what the declaration names.
         """
         super().__init__(scope, id)
         declared = self._run = DeclaredRun(self, scope, id, spec=spec, training_role=training_role, run=run)
@@ -83,9 +84,8 @@ class TuningJob(Declared, Construct):
         arn = self._state_machine.state_machine_arn
         declared.guard(arn)
         output_id = re.sub(r"[^A-Za-z0-9]", "", declared.path.removeprefix(place.path))
-        # Directly in the stack, where their ids are their names.
-        CfnOutput(stack, f"{output_id}StateMachineArn", value=arn)
-        CfnOutput(stack, f"{output_id}OutputPrefix", value=self.output_prefix)
+        runtime.output(f"{output_id}StateMachineArn", arn)
+        runtime.output(f"{output_id}OutputPrefix", self.output_prefix)
 
     @property
     def state_machine(self) -> sfn.StateMachine:

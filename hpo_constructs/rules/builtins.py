@@ -45,6 +45,7 @@ _UNKNOWN = Trainer(Source.UNKNOWN)
 _SCRIPT = ("sagemaker_program", "sagemaker_submit_directory")
 
 
+@lru_cache(maxsize=256)  # a dozen rules ask for that of one definition
 def trainer_of(definition: Definition) -> Trainer:
     """What a definition trains with, told by its image or algorithm name."""
     algorithm = definition.algorithm

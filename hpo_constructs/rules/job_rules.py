@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from hpo_handlers.contract import DECLARED_NAME_LENGTH, TUNING_JOB_NAME_LENGTH
 
@@ -382,6 +383,7 @@ def _hyperparameter_texts(definition: Definition) -> Iterator[tuple[str, Path, t
         yield searched.name, searched.place, searched.values
 
 
+@lru_cache(maxsize=4096)  # those of one job stand in many others
 def _secret(name: str, value: str) -> str | None:
     """What a value looks like, in words; None for one that is harmless or known at deployment only."""
     if is_unknown(value) or _HARMLESS.fullmatch(value):

@@ -287,11 +287,25 @@ def rendered(policy: dict[str, Any]) -> str:
     )
 
 
-def test_more_jobs_than_the_functions_roles_can_hold_are_refused(declare: Any) -> None:
+def test_more_jobs_than_a_template_has_outputs_for_are_refused(declare: Any) -> None:
+    """https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html: 200."""
     from hpo_constructs.errors import SpecError
 
-    with pytest.raises(SpecError, match="declare some of them in another stack"):
-        stack_of(*(declare.single(f"a-rather-long-name-{number}") for number in range(250)))
+    with pytest.raises(SpecError, match="no room for Job100StateMachineArn: declare some of its tuning jobs"):
+        stack_of(*(declare.single(f"job-{number}") for number in range(101)))
+
+
+def test_more_than_the_functions_roles_can_hold_is_refused() -> None:
+    from aws_cdk import App, Stack
+    from aws_cdk import aws_iam as iam
+
+    from hpo_constructs.cdk.permissions import GrowingPermissions
+    from hpo_constructs.errors import SpecError
+
+    role = iam.Role(Stack(App(), "ml"), "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+    permissions = GrowingPermissions(role, "description")
+    with pytest.raises(SpecError, match=r"ml/Role must fit into 10 managed .*declare some of them in another stack"):
+        permissions.allow(("ssm:PutParameter",), [f"arn:aws:ssm:::parameter/{number:080}" for number in range(700)])
 
 
 def without_logs(found: Any, role: str) -> dict[str, set[str]]:
