@@ -40,7 +40,7 @@ _PAGE: Final = ROOT / "docs/performance.md"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; its exit code."""
     parser = argparse.ArgumentParser(prog="scripts/bench", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--full", action="store_true", help="more sizes, runs and seeds: an hour instead of 5 minutes")
+    parser.add_argument("--full", action="store_true", help="more sizes, runs and seeds: 20 minutes instead of 5")
     parser.add_argument(
         "--only", nargs="+", choices=list(PARTS), metavar="PART", help=f"these parts only: {', '.join(PARTS)}"
     )

@@ -1,6 +1,6 @@
 """What a tuning job costs at synthesis, beside the same resources written by hand as L1 constructs.
 
-A stack holds 500 resources and a template 1 MB, so that jobs are spread over stacks of 100. The CDK's built-in
+A template has 200 outputs at most, two for each job, so that jobs are spread over stacks of 100. The CDK's built-in
 validation of templates, which takes the same time for both, is off.
 """
 
