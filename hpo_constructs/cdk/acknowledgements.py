@@ -16,7 +16,7 @@ from aws_cdk import Acknowledgment, Stack, Validations
 from constructs import Construct, IValidation
 
 from .permissions import Resource
-from .place import PSEUDO_PARAMETERS, Place
+from .place import PSEUDO_PARAMETERS, Place, has_token
 
 _PACK: Final = "AwsSolutions"
 # cdk-nag's own package.
@@ -79,7 +79,7 @@ class _Acknowledgements:
             text: place.replaced(each, _PSEUDO_PARAMETERS) if isinstance(each, str) else each
             for text, each in distinct.items()
         }
-        unsettled = {text: each for text, each in settled.items() if "${Token[" in str(each)}
+        unsettled = {text: each for text, each in settled.items() if has_token(str(each))}
         # One call for all.
         resolved = dict(zip(unsettled, self._stack.resolve(list(unsettled.values())), strict=True))
         return {text: _flat(each) for text, each in (settled | resolved).items()}

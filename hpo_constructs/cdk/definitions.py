@@ -22,7 +22,7 @@ from hpo_handlers.contract import Key
 
 from ..workflow import StateName, definition
 from .late import late
-from .place import PSEUDO_PARAMETERS, TOKEN, Place
+from .place import PSEUDO_PARAMETERS, TOKEN, Place, has_token
 
 # Up to so many jobs of a stack have their definitions whole.
 WHOLE_DEFINITIONS: Final = 10
@@ -128,7 +128,7 @@ class Definitions:
 
     def _resolved_once(self, text: str) -> str:
         """A token for a text with tokens: the CDK would resolve them for every state machine."""
-        return Token.as_string(late(lambda: self._stack.resolve(text))) if TOKEN.search(text) else text
+        return Token.as_string(late(lambda: self._stack.resolve(text))) if has_token(text) else text
 
     def _reference(self, mapping: CfnMapping, piece: str) -> str:
         if piece not in self._references:
@@ -172,7 +172,7 @@ def _request(request: Mapping[str, Any], stack: Stack, plain_tokens: Iterable[st
     place = Place.of(stack)
     settled = place.replaced(text, dict.fromkeys(PSEUDO_PARAMETERS, ""))
     for each in (place.stack_name, *plain_tokens):
-        if "${Token[" in each:
+        if has_token(each):
             settled = settled.replace(each, "")
     # Tokens of other kinds are the CDK's to write; its call takes longer than all else here.
     return stack.to_json_string(request) if _ANY_TOKEN.search(settled) else text

@@ -13,7 +13,7 @@ from ..quotas.costs import state_budget
 from ..quotas.planner import plan
 from ..rules import Finding, Job, Scope, check_jobs, read_jobs
 from ..rules.needs import job_needs
-from .place import Place
+from .place import Place, has_token
 
 # The plan's file in the cloud assembly.
 PLAN_FILE: Final = "hpo-plan.json"
@@ -129,7 +129,8 @@ class TuningPlan(Construct):
         stage = Stage.of(self)
         if stage is not None and jobs:
             # Not indented: Python's quick encoder does not do that.
-            text = json.dumps({"environments": [_environment(each) for each in _by_environment(jobs)]})
+            found = {"environments": [_environment(each) for each in _by_environment(jobs)]}
+            text = json.dumps(found, ensure_ascii=False)
             (Path(stage.outdir) / PLAN_FILE).write_text(f"{text}\n", encoding="utf-8")
 
     def _turn(self, path: str) -> str | None:
@@ -155,4 +156,4 @@ def _environment(jobs: list[tuple[Planned, Job]]) -> dict[str, Any]:
 
 
 def _known(value: str) -> str | None:
-    return None if "${Token[" in value else value
+    return None if has_token(value) else value

@@ -19,7 +19,7 @@ from constructs import Construct
 from ..errors import SpecError
 from .acknowledgements import acknowledge_resources
 from .permissions import DOCUMENT_SIZE, INLINE_SIZE, MANAGED_POLICIES, MANAGED_SIZE
-from .place import Place
+from .place import Place, has_token
 from .request import definitions, member, members, text
 
 SAGEMAKER: Final = "sagemaker.amazonaws.com"
@@ -73,8 +73,8 @@ def training_role(
     name = str(request.get("HyperParameterTuningJobName", ""))
     description = f"Training jobs of tuning job {name}"[:1000]
     packed = _packed(allowed, stack, name)
-    whole, beside = len(packed) == 1, []
-    if not whole:
+    beside = []
+    if len(packed) > 1:
         holder = Construct(scope, f"{id}Policies")
         beside = [
             iam.ManagedPolicy(holder, f"Policy{number}", description=description, document=_document(part))
@@ -87,7 +87,7 @@ def training_role(
         assumed_by=_sagemaker(),
         description=description,
         # A faulty declaration may give none.
-        inline_policies={"Training": _whole_document(allowed)} if whole and allowed else None,
+        inline_policies={"Training": _whole_document(allowed)} if allowed and not beside else None,
         # Named by the role: it is complete as soon as it exists.
         managed_policies=[common, *beside],
     )
@@ -432,7 +432,7 @@ class _S3Location:
 def _key_of_bucket(stack: Stack, uri: str) -> str | None:
     """ARN of the key that encrypts the bucket of the app that a URI names by its tokens."""
     settled = Place.of(stack).usual(uri)
-    if "${Token" not in settled:
+    if not has_token(settled):
         return None
     for token in Tokenization.reverse_string(settled).tokens:
         bucket = token.target.node.scope if isinstance(token, Reference) else None
