@@ -62,7 +62,7 @@ times = build(given["out"], specs)
 {_END}"""
 # The same resources with typed L1 constructs: nothing is computed.
 BARE: Final = f"""{_BEGIN}
-from aws_cdk import App, Aws, CfnOutput, Stack
+from aws_cdk import App, Aws, CfnOutput, CfnResource, Fn, Stack
 from aws_cdk import aws_events as events, aws_iam as iam, aws_stepfunctions as sfn
 imported = time.perf_counter()
 same = json.load(open(given["same"]))
@@ -70,7 +70,7 @@ app = App(outdir=given["out"])
 role, definition = same["role"], same["definition"]
 for name, token in {{"AccountId": Aws.ACCOUNT_ID, "Partition": Aws.PARTITION, "Region": Aws.REGION}}.items():
     definition = definition.replace(f"${{{{AWS::{{name}}}}}}", token)
-def policies(stack, shared, growing):
+def grown(stack, shared, growing):
     for n, (kind, properties) in enumerate(growing):
         if kind == "AWS::Events::Rule":
             target = events.CfnRule.TargetProperty(id="Guard", arn=shared.attr_arn)
@@ -78,6 +78,11 @@ def policies(stack, shared, growing):
         elif kind == "AWS::IAM::ManagedPolicy":
             iam.CfnManagedPolicy(stack, f"Policy{{n}}", policy_document=properties["PolicyDocument"],
                                  description=properties["Description"], roles=[shared.ref])
+        elif kind == "AWS::StepFunctions::StateMachine":
+            text = Fn.sub(properties["DefinitionString"]["Fn::Sub"])
+            sfn.CfnStateMachine(stack, f"Guard{{n}}", role_arn=shared.attr_arn, definition_string=text)
+        elif kind == "Custom::HyperparameterTuningRuns":
+            CfnResource(stack, f"Runs{{n}}", type=kind, properties=properties)
         else:
             iam.CfnPolicy(stack, f"Policy{{n}}", policy_document=properties["PolicyDocument"],
                           policy_name=properties["PolicyName"], roles=[shared.ref])
@@ -98,7 +103,7 @@ for n in range(given["jobs"]):
     if n == 0:
         times.append(time.perf_counter())
     if (n + 1) % given["of_stack"] == 0 or n + 1 == given["jobs"]:
-        policies(stack, shared, same["growing"][n // given["of_stack"]])
+        grown(stack, shared, same["growing"][n // given["of_stack"]])
 times.append(time.perf_counter())
 app.synth()
 {_END}"""
@@ -206,19 +211,24 @@ def of_one_job(template: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def growing_resources(template: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """The permissions and rules that grow with the jobs of a stack, with the names of the L1 program."""
+    """What the jobs of a stack share and every further one adds to, with the names of the L1 program.
+
+    The permissions, the guard's rules and definition, and the custom resource that stops what runs.
+    """
     text = json.dumps(template["Resources"])
     for ours, theirs in (
         (r"Job(\d+)StateMachine[0-9A-F]{8}", r"Machine\1"),
         (r"Job(\d+)TrainingRole[0-9A-F]{8}", r"Role\1"),
     ):
         text = re.sub(ours, theirs, text)
-    kinds = {"AWS::Events::Rule", "AWS::IAM::ManagedPolicy", "AWS::IAM::Policy"}
+    kinds = {"AWS::Events::Rule", "AWS::IAM::ManagedPolicy", "AWS::IAM::Policy", "Custom::HyperparameterTuningRuns"}
     return [
-        (resource["Type"], resource["Properties"])
-        for resource in json.loads(text).values()
+        # The functions are one role in the L1 program.
+        (resource["Type"], json.loads(re.sub(r"HpoRuntime\w+", "Shared", json.dumps(resource["Properties"]))))
+        for name, resource in json.loads(text).items()
         # The training roles' common policy names no role.
-        if resource["Type"] in kinds and ("IAM" not in resource["Type"] or resource["Properties"].get("Roles"))
+        if (resource["Type"] in kinds and ("IAM" not in resource["Type"] or resource["Properties"].get("Roles")))
+        or name.startswith("HpoRuntimeGuardStateMachine")
     ]
 
 

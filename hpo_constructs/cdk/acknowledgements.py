@@ -7,7 +7,7 @@ https://github.com/cdklabs/cdk-nag#acknowledging-a-rule
 
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -15,8 +15,8 @@ import jsii
 from aws_cdk import Acknowledgment, Stack, Validations
 from constructs import Construct, IValidation
 
-from .permissions import Resource
 from .place import PSEUDO_PARAMETERS, Place, has_token
+from .references import Executions, References, Resource
 
 _PACK: Final = "AwsSolutions"
 # cdk-nag's own package.
@@ -25,11 +25,9 @@ _CHECKER: Final = "cdk_nag"
 _PSEUDO_PARAMETERS: Final = {name: f"<{name}>" for name in PSEUDO_PARAMETERS}
 
 
-def acknowledge_resources(construct: Construct, stack: Stack, resources: Iterable[Resource], reason: str) -> None:
+def acknowledge_resources(construct: Construct, stack: Stack, resources: Sequence[Resource], reason: str) -> None:
     """States why those of the resources in a construct's policies that have a wildcard need it."""
-    found = [each for each in resources if "*" in str(each)]
-    if found:
-        _of_stack(stack).resources.append((construct, found, reason))
+    _of_stack(stack).resources.append((construct, resources, reason))
 
 
 def acknowledge(construct: Construct, stack: Stack, reasons: Mapping[str, str]) -> None:
@@ -55,7 +53,7 @@ class _Acknowledgements:
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
         self.findings: dict[Construct, dict[str, str]] = {}
-        self.resources: list[tuple[Construct, list[Resource], str]] = []
+        self.resources: list[tuple[Construct, Sequence[Resource], str]] = []
 
     def validate(self) -> list[str]:
         """Finds nothing wrong."""
@@ -64,25 +62,26 @@ class _Acknowledgements:
         reasons = {construct: dict(findings) for construct, findings in self.findings.items()}
         named = self._named()
         for construct, resources, reason in self.resources:
-            ids = {f"IAM5[Resource::{named[str(resource)]}]": reason for resource in resources}
-            reasons.setdefault(construct, {}).update(ids)
+            if ids := {f"IAM5[Resource::{named[each]}]": reason for each in resources if each in named}:
+                reasons.setdefault(construct, {}).update(ids)
         for construct, of_one in reasons.items():
             told = [Acknowledgment(id=f"{_PACK}::{_PACK}-{id}", reason=reason) for id, reason in of_one.items()]
             Validations.of(construct).acknowledge(*told)
         return []
 
-    def _named(self) -> dict[str, str]:
-        """The resources as cdk-nag names them, by their text."""
-        place = Place.of(self._stack)
-        distinct = {str(each): each for _, resources, _ in self.resources for each in resources}
+    def _named(self) -> dict[Resource, str]:
+        """The resources with wildcards as cdk-nag names them."""
+        place, references = Place.of(self._stack), References.of(self._stack)
         settled = {
-            text: place.replaced(each, _PSEUDO_PARAMETERS) if isinstance(each, str) else each
-            for text, each in distinct.items()
+            each: place.replaced(each, _PSEUDO_PARAMETERS) if isinstance(each, str) else references.resource(each)
+            for _, resources, _ in self.resources
+            for each in resources
+            if isinstance(each, Executions) or "*" in each
         }
-        unsettled = {text: each for text, each in settled.items() if has_token(str(each))}
+        unsettled = {each: value for each, value in settled.items() if has_token(str(value))}
         # One call for all.
         resolved = dict(zip(unsettled, self._stack.resolve(list(unsettled.values())), strict=True))
-        return {text: _flat(each) for text, each in (settled | resolved).items()}
+        return {each: _flat(value) for each, value in (settled | resolved).items()}
 
 
 _OF_STACKS: WeakKeyDictionary[Stack, _Acknowledgements] = WeakKeyDictionary()

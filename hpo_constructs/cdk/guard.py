@@ -6,10 +6,11 @@ custom resource does the same when the stack is deleted and the guard with it.
 https://docs.aws.amazon.com/step-functions/latest/dg/eventbridge-integration.html
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from aws_cdk import CustomResource, Stack
+from aws_cdk import CustomResource, Stack, Token
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
@@ -20,8 +21,9 @@ from hpo_handlers.contract import Key
 
 from ..workflow import CLEAN_UP, STOP, guard_definition, tuning_job_entries
 from .acknowledgements import acknowledge
-from .late import late, plain
+from .late import plain
 from .place import Place
+from .references import References
 
 # An event pattern has 2,048 characters at most, the ARN of a state machine 142.
 # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
@@ -50,18 +52,14 @@ class RunGuard(Construct):
         stack = Stack.of(self)
         self._machines: dict[str, list[str]] = {}
         self._rules = 0
-        self._rule: events.CfnRule | None = None
-        # Only the latest rule still grows; each late value is a call back at synthesis.
-        self._growing = late(self._latest_machines)
-        entries = late(lambda: plain(tuning_job_entries(self._machines)))
-        definition = guard_definition(
-            entries, functions={STOP.id: functions[STOP.id].function_arn}, partition=Place.of(stack).partition
-        )
+        self._references = References.of(stack)
+        self._stop = functions[STOP.id].function_arn
+        self._partition = Place.of(stack).partition
         self._state_machine = sfn.CfnStateMachine(
             self,
             "StateMachine",
             role_arn=role.role_arn,
-            definition_string=stack.to_json_string(plain(definition)),
+            definition_string=Token.as_string(self._references.late(self._definition)),
             tracing_configuration=sfn.CfnStateMachine.TracingConfigurationProperty(enabled=True) if tracing else None,
         )
         acknowledge(self._state_machine, stack, UNLOGGED)
@@ -83,7 +81,7 @@ class RunGuard(Construct):
             "Runs",
             service_token=functions[CLEAN_UP.id].function_arn,
             resource_type="Custom::HyperparameterTuningRuns",
-            properties={str(Key.TUNING_JOBS): entries},
+            properties={str(Key.TUNING_JOBS): self._references.late(self._entries)},
         )
 
     def watch(self, state_machine_arn: str, declared_name: str) -> None:
@@ -95,14 +93,21 @@ class RunGuard(Construct):
             self._add_rule()
 
     def _add_rule(self) -> None:
-        if self._rule is not None:
-            self._rule.event_pattern = self._pattern(self._latest_machines())
+        first = self._rules * _MACHINES_PER_RULE
+
+        def machines(references: References) -> list[Any]:
+            return [references.function(arn) for arn in list(self._machines)[first : first + _MACHINES_PER_RULE]]
+
         self._rules += 1
-        self._rule = events.CfnRule(
+        events.CfnRule(
             self,
             f"Rule{self._rules}",
             description="Ends of executions that may leave a tuning job running",
-            event_pattern=self._pattern(self._growing),
+            event_pattern={
+                "source": ["aws.states"],
+                "detail-type": ["Step Functions Execution Status Change"],
+                "detail": {"status": list(_UNWATCHED_ENDS), "stateMachineArn": self._references.late(machines)},
+            },
             # EventBridge tries for a day to start the guard, which then has its own retries.
             targets=[
                 events.CfnRule.TargetProperty(
@@ -119,19 +124,14 @@ class RunGuard(Construct):
             ],
         )
 
-    def _latest_machines(self) -> list[str]:
-        return list(self._machines)[(self._rules - 1) * _MACHINES_PER_RULE : self._rules * _MACHINES_PER_RULE]
+    def _definition(self, references: References) -> Any:
+        definition = guard_definition(
+            tuning_job_entries(self._machines), functions={STOP.id: self._stop}, partition=self._partition
+        )
+        return references.substituted(json.dumps(definition, separators=(",", ":")))
 
-    @staticmethod
-    def _pattern(machines: Any) -> dict[str, Any]:
-        return {
-            "source": ["aws.states"],
-            "detail-type": ["Step Functions Execution Status Change"],
-            "detail": {"status": list(_UNWATCHED_ENDS), "stateMachineArn": machines},
-        }
-
-
-def executions(state_machine_arn: str) -> dict[str, Any]:
-    """CloudFormation's function for the ARN pattern of a state machine's executions."""
-    machine = {"Fn::Join": [":execution:", {"Fn::Split": [":stateMachine:", state_machine_arn]}]}
-    return {"Fn::Sub": ["${Executions}:*", {"Executions": machine}]}
+    def _entries(self, references: References) -> Any:
+        return [
+            {**each, str(Key.STATE_MACHINE_ARN): references.function(each[Key.STATE_MACHINE_ARN])}
+            for each in plain(tuning_job_entries(self._machines))
+        ]

@@ -20,8 +20,6 @@ BUDGET_CONTEXT: Final = "hpo:budget"
 PSEUDO_PARAMETERS: Final = ("AWS::AccountId", "AWS::Partition", "AWS::Region", "AWS::URLSuffix")
 
 TOKEN: Final = re.compile(r"\$\{Token\[[^\]]*\]\}")  # the CDK's placeholders
-_DOLLAR_BRACE: Final = re.compile(r"\$\{(?!Token\[)")
-_REFERENCES: Final = {name: f"${{{name}}}" for name in PSEUDO_PARAMETERS}
 # As long as usual.
 _USUAL: Final = {
     "AWS::AccountId": "123456789012",
@@ -77,17 +75,6 @@ class Place:
             for token, name in self._tokens:
                 text = text.replace(token, values[name])
         return text
-
-    def substituted(self, text: str) -> str | dict[str, str]:
-        """The text as CloudFormation's `Fn::Sub`, where it has no tokens but those of the place.
-
-        The CDK would resolve the tokens one by one, and join the parts.
-        https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference-sub.html
-        """
-        if not has_token(text):
-            return text
-        template = self.replaced(_DOLLAR_BRACE.sub("${!", text), _REFERENCES)
-        return text if has_token(template) else {"Fn::Sub": template}
 
     def usual(self, text: str) -> str:
         """The text with tokens of the place replaced by values of usual length."""

@@ -85,6 +85,8 @@ class DeclaredRun:
                 owner, "TrainingRole", self.request, self.stack, common=self.runtime.training_policy()
             )
             self.training_role_arn = self.training_role.role_arn
+            if training_role is None:
+                self.runtime.references.add(self.training_role_arn)
             self.request = with_training_role(self.request, self.training_role_arn)
         self._allow()
         report_findings(self.path, spec, surroundings)

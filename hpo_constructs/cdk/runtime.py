@@ -1,7 +1,7 @@
 """What the tuning jobs of a stack share: the Lambda functions, their log group and the state machines' role."""
 
 from atexit import register
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from shutil import copytree, ignore_patterns, rmtree
@@ -22,9 +22,10 @@ from ..errors import SpecError
 from ..workflow import CLEAN_UP, DEPLOY, FUNCTIONS, Function, Target
 from .acknowledgements import acknowledge_resources
 from .definitions import Definitions
-from .guard import RunGuard, executions
-from .permissions import GrowingPermissions, Resource
+from .guard import RunGuard
+from .permissions import GrowingPermissions
 from .place import Place
+from .references import Executions, References, Resource
 from .tracing import allow_tracing, tracing_enabled
 from .training_role import SAGEMAKER, common_policy
 from .waiter import RunWaiter
@@ -53,6 +54,7 @@ class TuningRuntime(Construct):
 
     Attributes:
         functions: The Lambda functions by id.
+        references: The references to the stack's own resources.
         definitions: The definitions of the stack's tuning jobs.
         state_machine_role: Role of the state machines: it may invoke the functions, and send traces where tracing
             is on.
@@ -60,6 +62,7 @@ class TuningRuntime(Construct):
     """
 
     functions: dict[str, lambda_.Function]
+    references: References
     definitions: Definitions
     state_machine_role: iam.IRole
     tracing: bool
@@ -70,14 +73,18 @@ class TuningRuntime(Construct):
         self.tracing = tracing_enabled(self)
         self._roles: dict[str, iam.Role] = {}
         self._permissions: dict[str, GrowingPermissions] = {}
-        # In the order of their declaration, without repeats: by what they are in the template.
-        self._allowed: dict[Target, dict[str, Resource]] = {}
+        # In the order of their declaration, without repeats.
+        self._allowed: dict[Target, dict[Resource, None]] = {}
+        self.references = References.of(stack)
         self._logs = logs.LogGroup(
             self, "Logs", retention=logs.RetentionDays.THREE_MONTHS, removal_policy=RemovalPolicy.DESTROY
         )
         self.functions = {function.id: self._function(function) for function in FUNCTIONS}
         self.state_machine_role = self._state_machine_role()
-        self.definitions = Definitions(self, {id: function.function_arn for id, function in self.functions.items()})
+        arns = {id: function.function_arn for id, function in self.functions.items()}
+        for arn in arns.values():
+            self.references.add(arn)
+        self.definitions = Definitions(self, arns)
         self._guard: RunGuard | None = None
         self._waiter: RunWaiter | None = None
         self._training_policy: iam.ManagedPolicy | None = None
@@ -98,17 +105,13 @@ class TuningRuntime(Construct):
 
     def allow(self, target: Target, resources: Sequence[Resource]) -> None:
         """Lets every function that calls actions on such targets call them on these resources."""
-        place, known = Place.of(self._stack), self._allowed.setdefault(target, {})
-        new = {
-            text: place.substituted(resource) if isinstance(resource, str) else resource
-            for resource in resources
-            if (text := str(resource)) not in known
-        }
+        known = self._allowed.setdefault(target, {})
+        new = [each for each in dict.fromkeys(resources) if each not in known]
         if new:
-            known.update(new)
+            known.update(dict.fromkeys(new))
             for function, actions in _callers(target):
                 if function.id in self._permissions:
-                    self._allow(function, actions, target, list(new.values()))
+                    self._allow(function, actions, target, new)
 
     def _allow(
         self, function: Function, actions: tuple[str, ...], target: Target, resources: Sequence[Resource]
@@ -130,7 +133,7 @@ class TuningRuntime(Construct):
             self._guard.runs.node.add_dependency(self._roles[CLEAN_UP.id])
         self._guard.watch(state_machine_arn, declared_name)
         self.allow(Target.STATE_MACHINES, [state_machine_arn])
-        self.allow(Target.EXECUTIONS, [executions(state_machine_arn)])
+        self.allow(Target.EXECUTIONS, [Executions(state_machine_arn)])
 
     @property
     def runs(self) -> CustomResource:
@@ -171,7 +174,7 @@ class TuningRuntime(Construct):
             self._waiter = RunWaiter(self, function, self._roles[DEPLOY.id], tracing=self.tracing)
             for permission in DEPLOY.permissions:
                 known = self._allowed.get(permission.target, {})
-                self._allow(DEPLOY, permission.actions, permission.target, list(known.values()))
+                self._allow(DEPLOY, permission.actions, permission.target, list(known))
             self.allow(Target.DEPLOYED_STATE_MACHINES, [self._waiter.state_machine_arn])
         return self._waiter
 
@@ -229,12 +232,15 @@ class TuningRuntime(Construct):
         return iam.Role.from_role_arn(self, f"{role.node.id}Reference", role.role_arn, mutable=False)
 
 
-def _callers(target: Target) -> Iterator[tuple[Function, tuple[str, ...]]]:
+@cache
+def _callers(target: Target) -> Sequence[tuple[Function, tuple[str, ...]]]:
     """The functions that call actions on a target, with the actions."""
-    for function in (*FUNCTIONS, DEPLOY):
-        for permission in function.permissions:
-            if permission.target is target:
-                yield function, permission.actions
+    return tuple(
+        (function, permission.actions)
+        for function in (*FUNCTIONS, DEPLOY)
+        for permission in function.permissions
+        if permission.target is target
+    )
 
 
 # By stack: looking it up in the tree for every job takes time.

@@ -19,7 +19,7 @@ from ..errors import SpecError
 from ..workflow import Target
 from .deployment_checks import deploy_wait_findings
 from .findings import report_finding
-from .guard import executions
+from .references import Executions
 from .runtime import TuningRuntime
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class RunOnDeploy(Construct):
         waiter = runtime.waiter()
         machine = job.state_machine
         runtime.allow(Target.DEPLOYED_STATE_MACHINES, [machine.state_machine_arn])
-        runtime.allow(Target.DEPLOYED_EXECUTIONS, [executions(machine.state_machine_arn)])
+        runtime.allow(Target.DEPLOYED_EXECUTIONS, [Executions(machine.state_machine_arn)])
         declaration, references = _identity(stack.resolve(job.request))
         properties: dict[str, Any] = {
             RunProperty.STATE_MACHINE_ARN: machine.state_machine_arn,

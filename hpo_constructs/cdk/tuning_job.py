@@ -82,6 +82,7 @@ class TuningJob(Declared, Construct):
         )
         acknowledge(self._state_machine, stack, UNLOGGED)
         arn = self._state_machine.state_machine_arn
+        runtime.references.add(arn)
         declared.guard(arn)
         output_id = re.sub(r"[^A-Za-z0-9]", "", declared.path.removeprefix(place.path))
         runtime.output(f"{output_id}StateMachineArn", arn)

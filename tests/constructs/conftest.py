@@ -83,6 +83,8 @@ def plain(value: Any) -> Any:
             return f"${{{name}}}"
         case {"Fn::GetAtt": [name, attribute]}:
             return f"${{{name}.{attribute}}}"
+        case {"Fn::ImportValue": name}:
+            return f"${{import {name}}}"
         case {"Fn::Join": [separator, {"Fn::Split": [cut, text]}]}:
             return f"{plain(text)} with {separator} for {cut}"
         case {"Fn::Join": [separator, parts]}:
@@ -171,6 +173,11 @@ class Synthesized:
     def function_role(self, handler: str) -> str:
         (function,) = [f for f in self.of_type("AWS::Lambda::Function") if f["Handler"] == handler]
         return str(function["Role"]).removeprefix("${").removesuffix(".Arn}")
+
+    def executions(self, job: str) -> str:
+        """ARN pattern of the executions of a job's state machine."""
+        machine = self.outputs[f"{job}StateMachineArn"]["Value"].removesuffix("}")
+        return f"arn:${{AWS::Partition}}:states:${{AWS::Region}}:${{AWS::AccountId}}:execution:{machine}.Name}}:*"
 
     def training_role(self, job: str) -> str:
         return self.logical_id("AWS::IAM::Role", Description=f"Training jobs of tuning job {job}")

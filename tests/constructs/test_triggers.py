@@ -90,7 +90,7 @@ def test_run_at_deployment_may_run_its_own_state_machine_only(triggered: Any) ->
     allowed = triggered.allowed(triggered.function_role("hpo_handlers.deploy.handler"))
     assert machine in allowed["states:StartExecution"]
     assert len(allowed["states:StartExecution"]) == 2  # and the machine that waits
-    assert allowed["states:StopExecution"] == {f"{machine} with :execution: for :stateMachine::*"}
+    assert allowed["states:StopExecution"] == {triggered.executions("Churn")}
 
 
 @pytest.fixture(scope="module")

@@ -94,9 +94,9 @@ def test_create_may_create_tag_and_pass_the_training_roles_to_sagemaker_only(two
     roles = {f"${{{two.training_role(job)}.Arn}}" for job in ("churn", "Upper")}
     queue = {f"arn:${{AWS::Partition}}:ssm:{ACCOUNT}:parameter/hpo/ml/*/latest-execution"}
     allowed = without_logs(two, role)
-    machines = [two.outputs[f"{job}StateMachineArn"]["Value"] for job in ("Churn", "Upper")]
+    executions = {two.executions(job) for job in ("Churn", "Upper")}
     assert allowed == {
-        "states:DescribeExecution": {f"{machine} with :execution: for :stateMachine::*" for machine in machines},
+        "states:DescribeExecution": executions,
         "sagemaker:AddTags": jobs,
         "sagemaker:CreateHyperParameterTuningJob": jobs,
         "sagemaker:DescribeHyperParameterTuningJob": jobs,

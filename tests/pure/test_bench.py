@@ -230,6 +230,10 @@ TEMPLATE: dict[str, Any] = {
             "Properties": {"Roles": [{"Ref": "SharedRole"}], "PolicyDocument": [{"Ref": "Job12StateMachine01234ABC"}]},
         },
         "Rule": {"Type": "AWS::Events::Rule", "Properties": {"Arns": [{"Ref": "Job3StateMachine01234ABC"}]}},
+        "HpoRuntimeGuardStateMachineA1": {
+            "Type": "AWS::StepFunctions::StateMachine",
+            "Properties": {"DefinitionString": {"Fn::Sub": "${HpoRuntimeStopB2.Arn} ${Job3StateMachine01234ABC}"}},
+        },
     },
 }
 
@@ -247,6 +251,7 @@ def test_what_grows_with_the_jobs_has_the_names_of_the_l1_program() -> None:
     assert synthesis.growing_resources(TEMPLATE) == [
         ("AWS::IAM::Policy", policy),
         ("AWS::Events::Rule", {"Arns": [{"Ref": "Machine3"}]}),
+        ("AWS::StepFunctions::StateMachine", {"DefinitionString": {"Fn::Sub": "${Shared.Arn} ${Machine3}"}}),
     ]
 
 
