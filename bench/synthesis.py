@@ -70,28 +70,33 @@ app = App(outdir=given["out"])
 role, definition = same["role"], same["definition"]
 for name, token in {{"AccountId": Aws.ACCOUNT_ID, "Partition": Aws.PARTITION, "Region": Aws.REGION}}.items():
     definition = definition.replace(f"${{{{AWS::{{name}}}}}}", token)
-def grown(stack, shared, growing):
-    for n, (kind, properties) in enumerate(growing):
+def grown(stack, growing):
+    for name, resource in growing.items():
+        kind, properties = resource["Type"], resource["Properties"]
         if kind == "AWS::Events::Rule":
-            target = events.CfnRule.TargetProperty(id="Guard", arn=shared.attr_arn)
-            events.CfnRule(stack, f"Rule{{n}}", event_pattern=properties["EventPattern"], targets=[target])
+            (rule,) = properties["Targets"]
+            target = events.CfnRule.TargetProperty(id=rule["Id"], arn=Fn.ref(rule["Arn"]["Ref"]))
+            events.CfnRule(stack, name, event_pattern=properties["EventPattern"], targets=[target])
         elif kind == "AWS::IAM::ManagedPolicy":
-            iam.CfnManagedPolicy(stack, f"Policy{{n}}", policy_document=properties["PolicyDocument"],
-                                 description=properties["Description"], roles=[shared.ref])
+            iam.CfnManagedPolicy(stack, name, policy_document=properties["PolicyDocument"],
+                                 description=properties["Description"], roles=[Fn.ref(properties["Roles"][0]["Ref"])])
         elif kind == "AWS::StepFunctions::StateMachine":
             text = Fn.sub(properties["DefinitionString"]["Fn::Sub"])
-            sfn.CfnStateMachine(stack, f"Guard{{n}}", role_arn=shared.attr_arn, definition_string=text)
-        elif kind == "Custom::HyperparameterTuningRuns":
-            CfnResource(stack, f"Runs{{n}}", type=kind, properties=properties)
+            sfn.CfnStateMachine(stack, name, role_arn=Fn.get_att(*properties["RoleArn"]["Fn::GetAtt"]).to_string(),
+                                definition_string=text)
+        elif kind == "AWS::IAM::Policy":
+            iam.CfnPolicy(stack, name, policy_document=properties["PolicyDocument"],
+                          policy_name=properties["PolicyName"], roles=[Fn.ref(properties["Roles"][0]["Ref"])])
         else:
-            iam.CfnPolicy(stack, f"Policy{{n}}", policy_document=properties["PolicyDocument"],
-                          policy_name=properties["PolicyName"], roles=[shared.ref])
+            CfnResource(stack, name, type=kind, properties=properties)
 times = [time.perf_counter()]
 for n in range(given["jobs"]):
     if n % given["of_stack"] == 0:
         stack = Stack(app, f"Bench{{n // given['of_stack']}}", suppress_template_indentation=True)
         shared = iam.CfnRole(stack, "Shared", assume_role_policy_document=role["AssumeRolePolicyDocument"])
         common = iam.CfnManagedPolicy(stack, "Common", policy_document=same["common"]).ref
+        for name, resource in same["shared"].items():
+            CfnResource(stack, name, type=resource["Type"], properties=resource.get("Properties"))
     training = iam.CfnRole(stack, f"Role{{n}}", assume_role_policy_document=role["AssumeRolePolicyDocument"],
                            description=role.get("Description"), managed_policy_arns=[common], policies=[
         iam.CfnRole.PolicyProperty(policy_name=p["PolicyName"], policy_document=p["PolicyDocument"])
@@ -103,7 +108,7 @@ for n in range(given["jobs"]):
     if n == 0:
         times.append(time.perf_counter())
     if (n + 1) % given["of_stack"] == 0 or n + 1 == given["jobs"]:
-        grown(stack, shared, same["growing"][n // given["of_stack"]])
+        grown(stack, same["growing"][n // given["of_stack"]])
 times.append(time.perf_counter())
 app.synth()
 {_END}"""
@@ -151,8 +156,12 @@ class Assemblies:
         for jobs in (1, *sizes):
             self.ours(jobs)
             templates = self.templates()
-            growing = [growing_resources(template) for template in templates]
-            self._write(f"same-{jobs}.json", {**of_one_job(templates[0]), "growing": growing})
+            same = {
+                **of_one_job(templates[0]),
+                "shared": shared_resources(templates[0]),
+                "growing": [growing_resources(template) for template in templates],
+            }
+            self._write(f"same-{jobs}.json", same)
             if jobs == 1:
                 self._write("plain.json", templates[0])
 
@@ -210,26 +219,44 @@ def of_one_job(template: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def growing_resources(template: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """What the jobs of a stack share and every further one adds to, with the names of the L1 program.
+def growing_resources(template: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What every further job of a stack adds to: permissions, the guard, and what stops the runs at the end.
 
-    The permissions, the guard's rules and definition, and the custom resource that stops what runs.
+    Its references to jobs have the names of the L1 program.
     """
-    text = json.dumps(template["Resources"])
+    growing = {name: resource for name, resource in template["Resources"].items() if _grows(name, resource)}
+    text = json.dumps(growing)
     for ours, theirs in (
         (r"Job(\d+)StateMachine[0-9A-F]{8}", r"Machine\1"),
         (r"Job(\d+)TrainingRole[0-9A-F]{8}", r"Role\1"),
     ):
         text = re.sub(ours, theirs, text)
-    kinds = {"AWS::Events::Rule", "AWS::IAM::ManagedPolicy", "AWS::IAM::Policy", "Custom::HyperparameterTuningRuns"}
-    return [
-        # The functions are one role in the L1 program.
-        (resource["Type"], json.loads(re.sub(r"HpoRuntime\w+", "Shared", json.dumps(resource["Properties"]))))
-        for name, resource in json.loads(text).items()
-        # The training roles' common policy names no role.
-        if (resource["Type"] in kinds and ("IAM" not in resource["Type"] or resource["Properties"].get("Roles")))
-        or name.startswith("HpoRuntimeGuardStateMachine")
-    ]
+    renamed: dict[str, dict[str, Any]] = json.loads(text)
+    return renamed
+
+
+def shared_resources(template: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What the jobs of a stack share besides: the functions, their log group and the roles.
+
+    The training roles' common policy, the one managed policy among them, is of `of_one_job`.
+    """
+    return {
+        name: resource
+        for name, resource in template["Resources"].items()
+        if not name.startswith("Job") and not _grows(name, resource) and resource["Type"] != "AWS::IAM::ManagedPolicy"
+    }
+
+
+def _grows(name: str, resource: Mapping[str, Any]) -> bool:
+    match resource["Type"]:
+        case "AWS::Events::Rule" | "Custom::HyperparameterTuningRuns":
+            return True
+        case "AWS::IAM::ManagedPolicy" | "AWS::IAM::Policy":
+            # The training roles' common policy names no role.
+            return bool(resource["Properties"].get("Roles"))
+        case "AWS::StepFunctions::StateMachine":
+            return not name.startswith("Job")
+    return False
 
 
 def rows(*, full: bool) -> Iterator[Row]:

@@ -13,7 +13,6 @@ from typing import Any, Final
 from aws_cdk import CustomResource, Stack, Token
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
@@ -22,6 +21,7 @@ from hpo_handlers.contract import Key
 from ..workflow import CLEAN_UP, STOP, guard_definition, tuning_job_entries
 from .acknowledgements import acknowledge
 from .late import plain
+from .permissions import allowed_only, service
 from .place import Place
 from .references import References
 
@@ -46,40 +46,44 @@ class RunGuard(Construct):
     runs: CustomResource
 
     def __init__(
-        self, scope: Construct, functions: Mapping[str, lambda_.Function], role: iam.IRole, *, tracing: bool
+        self, scope: Construct, stack: Stack, functions: Mapping[str, str], role_arn: str, *, tracing: bool
     ) -> None:
+        """Watches nothing yet.
+
+        Args:
+            scope: The construct that holds this one.
+            stack: Its stack.
+            functions: ARN of each function by its id.
+            role_arn: The role of the guard's state machine.
+            tracing: Whether the guard is traced with X-Ray.
+        """
         super().__init__(scope, "Guard")
-        stack = Stack.of(self)
         self._machines: dict[str, list[str]] = {}
         self._rules = 0
         self._references = References.of(stack)
-        self._stop = functions[STOP.id].function_arn
+        self._stop = functions[STOP.id]
         self._partition = Place.of(stack).partition
-        self._state_machine = sfn.CfnStateMachine(
+        state_machine = sfn.CfnStateMachine(
             self,
             "StateMachine",
-            role_arn=role.role_arn,
+            role_arn=role_arn,
             definition_string=Token.as_string(self._references.late(self._definition)),
             tracing_configuration=sfn.CfnStateMachine.TracingConfigurationProperty(enabled=True) if tracing else None,
         )
-        acknowledge(self._state_machine, stack, UNLOGGED)
-        self._events_role = iam.Role(
+        acknowledge(state_machine, stack, UNLOGGED)
+        self._arn = state_machine.ref
+        events_role = iam.Role(
             self,
             "EventsRole",
-            assumed_by=iam.ServicePrincipal("events.amazonaws.com"),
+            assumed_by=service("events.amazonaws.com"),
             description="Starts the guard of tuning jobs",
-            inline_policies={
-                "Start": iam.PolicyDocument(
-                    statements=[
-                        iam.PolicyStatement(actions=["states:StartExecution"], resources=[self._state_machine.ref])
-                    ]
-                )
-            },
+            inline_policies={"Start": allowed_only(["states:StartExecution"], [self._arn])},
         )
+        self._events_role_arn = events_role.role_arn
         self.runs = CustomResource(
             self,
             "Runs",
-            service_token=functions[CLEAN_UP.id].function_arn,
+            service_token=functions[CLEAN_UP.id],
             resource_type="Custom::HyperparameterTuningRuns",
             properties={str(Key.TUNING_JOBS): self._references.late(self._entries)},
         )
@@ -112,8 +116,8 @@ class RunGuard(Construct):
             targets=[
                 events.CfnRule.TargetProperty(
                     id="Guard",
-                    arn=self._state_machine.ref,
-                    role_arn=self._events_role.role_arn,
+                    arn=self._arn,
+                    role_arn=self._events_role_arn,
                     input_transformer=events.CfnRule.InputTransformerProperty(
                         input_paths_map={"execution": "$.detail.executionArn", "machine": "$.detail.stateMachineArn"},
                         input_template=(

@@ -5,7 +5,8 @@ good part of a large stack's synthesis.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any, Final
 
 from aws_cdk import Stack
@@ -29,19 +30,35 @@ _OTHER_INLINE: Final = 300
 _TOKEN_SIZE: Final = len("arn:aws-us-gov:states:ap-southeast-2:123456789012:stateMachine:") + 80
 
 
+@cache
+def service(name: str) -> iam.ServicePrincipal:
+    """An AWS service, such as `sagemaker.amazonaws.com`: the same object for all that it may assume."""
+    return iam.ServicePrincipal(name)
+
+
+def policy_document(statements: Iterable[Mapping[str, Any]]) -> iam.PolicyDocument:
+    """A policy document of statements in JSON: one call of the CDK, whatever it holds."""
+    return iam.PolicyDocument.from_json({"Version": "2012-10-17", "Statement": [dict(each) for each in statements]})
+
+
+def allowed_only(actions: Sequence[str], resources: Sequence[str]) -> iam.PolicyDocument:
+    """A policy document that allows actions on resources."""
+    return policy_document([{"Effect": "Allow", "Action": list(actions), "Resource": list(resources)}])
+
+
 class GrowingPermissions:
     """The policies of one role: an inline one as far as it goes, then managed ones."""
 
-    def __init__(self, role: iam.Role, description: str) -> None:
+    def __init__(self, role: iam.Role, stack: Stack, description: str) -> None:
         """Starts without permissions.
 
         Args:
             role: The role; the policies stand below it in the construct tree.
+            stack: Its stack.
             description: What the managed policies are for.
         """
         self._role = role
         self._role_name = role.role_name
-        stack = Stack.of(role)
         self._place, self._references = Place.of(stack), References.of(stack)
         self._description = description
         self._documents: list[_Document] = []

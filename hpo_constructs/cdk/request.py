@@ -74,11 +74,11 @@ def text(value: Any, *path: str) -> str | None:
 
 
 def _strings_mapped(value: Any, change: Callable[[str], str]) -> Any:
-    match value:
-        case str():
-            return change(value)
-        case Mapping():
-            return {key: _strings_mapped(each, change) for key, each in value.items()}
-        case list() | tuple():
-            return [_strings_mapped(each, change) for each in value]
+    # Of a request most values are texts and plain dictionaries; patterns of a match statement take twice the time.
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict | Mapping):
+        return {key: _strings_mapped(each, change) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_strings_mapped(each, change) for each in value]
     return value

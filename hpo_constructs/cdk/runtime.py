@@ -23,7 +23,7 @@ from ..workflow import CLEAN_UP, DEPLOY, FUNCTIONS, Function, Target
 from .acknowledgements import acknowledge_resources
 from .definitions import Definitions
 from .guard import RunGuard
-from .permissions import GrowingPermissions
+from .permissions import GrowingPermissions, allowed_only, service
 from .place import Place
 from .references import Executions, References, Resource
 from .tracing import allow_tracing, tracing_enabled
@@ -79,12 +79,15 @@ class TuningRuntime(Construct):
         self._logs = logs.LogGroup(
             self, "Logs", retention=logs.RetentionDays.THREE_MONTHS, removal_policy=RemovalPolicy.DESTROY
         )
+        self._logs_arn = self._logs.log_group_arn
+        # Of one asset, which stands below the first function.
+        self._code = lambda_.Code.from_asset(str(_asset_folder()))
         self.functions = {function.id: self._function(function) for function in FUNCTIONS}
-        self.state_machine_role = self._state_machine_role()
-        arns = {id: function.function_arn for id, function in self.functions.items()}
-        for arn in arns.values():
+        self._arns = {id: function.function_arn for id, function in self.functions.items()}
+        for arn in self._arns.values():
             self.references.add(arn)
-        self.definitions = Definitions(self, arns)
+        self.state_machine_role = self._state_machine_role()
+        self.definitions = Definitions(self, stack, self._arns)
         self._guard: RunGuard | None = None
         self._waiter: RunWaiter | None = None
         self._training_policy: iam.ManagedPolicy | None = None
@@ -128,7 +131,8 @@ class TuningRuntime(Construct):
             declared_name: The tuning job's declared name.
         """
         if self._guard is None:
-            self._guard = RunGuard(self, self.functions, self.state_machine_role, tracing=self.tracing)
+            role_arn = self.state_machine_role.role_arn
+            self._guard = RunGuard(self, self._stack, self._arns, role_arn, tracing=self.tracing)
             # The deletion stops what runs while the function still may.
             self._guard.runs.node.add_dependency(self._roles[CLEAN_UP.id])
         self._guard.watch(state_machine_arn, declared_name)
@@ -180,14 +184,15 @@ class TuningRuntime(Construct):
 
     def _function(self, function: Function) -> lambda_.Function:
         # A role of its own, because the one that the CDK makes may write to any log group.
+        role_id = f"{function.id}Role"
         role = iam.Role(
             self,
-            f"{function.id}Role",
-            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+            role_id,
+            assumed_by=service("lambda.amazonaws.com"),
             description=function.description,
         )
-        permissions = GrowingPermissions(role, function.description)
-        permissions.allow(("logs:CreateLogStream", "logs:PutLogEvents"), [self._logs.log_group_arn])
+        permissions = GrowingPermissions(role, self._stack, function.description)
+        permissions.allow(("logs:CreateLogStream", "logs:PutLogEvents"), [self._logs_arn])
         if self.tracing:
             allow_tracing(role)
         self._roles[function.id], self._permissions[function.id] = role, permissions
@@ -195,41 +200,46 @@ class TuningRuntime(Construct):
             self,
             function.id,
             description=function.description,
-            code=lambda_.Code.from_asset(str(_asset_folder())),
+            code=self._code,
             handler=function.handler,
-            runtime=lambda_.Runtime.PYTHON_3_14,
-            architecture=lambda_.Architecture.ARM_64,
+            **_platform(),
             memory_size=256,
-            # Three attempts of each call at their own time-outs.
-            timeout=Duration.minutes(3),
-            role=self._referred(role),
+            role=self._referred(role, role_id),
             log_group=self._logs,
             logging_format=lambda_.LoggingFormat.JSON,
             tracing=lambda_.Tracing.ACTIVE if self.tracing else lambda_.Tracing.DISABLED,
-            environment={STACK_VARIABLE: Stack.of(self).stack_name},
+            environment={STACK_VARIABLE: Place.of(self._stack).stack_name},
         )
 
     def _state_machine_role(self) -> iam.IRole:
-        invoke = iam.PolicyStatement(
-            actions=["lambda:InvokeFunction"],
-            # What deletes runs is CloudFormation's to invoke.
-            resources=[self.functions[function.id].function_arn for function in FUNCTIONS if function is not CLEAN_UP],
-        )
+        # What deletes runs is CloudFormation's to invoke.
+        invoked = [arn for id, arn in self._arns.items() if id != CLEAN_UP.id]
         # It is complete, and nothing adds to it: what one state machine needed would widen it for all.
         role = iam.Role(
             self,
             "StateMachineRole",
-            assumed_by=iam.ServicePrincipal("states.amazonaws.com"),
+            assumed_by=service("states.amazonaws.com"),
             description="State machines of tuning jobs",
-            inline_policies={"Functions": iam.PolicyDocument(statements=[invoke])},
+            inline_policies={"Functions": allowed_only(["lambda:InvokeFunction"], invoked)},
         )
         if self.tracing:
             allow_tracing(role)
-        return self._referred(role)
+        return self._referred(role, "StateMachineRole")
 
-    def _referred(self, role: iam.Role) -> iam.IRole:
+    def _referred(self, role: iam.Role, id: str) -> iam.IRole:
         """The role by its ARN, which orders the resources; the CDK would name a dependency beside it."""
-        return iam.Role.from_role_arn(self, f"{role.node.id}Reference", role.role_arn, mutable=False)
+        return iam.Role.from_role_arn(self, f"{id}Reference", role.role_arn, mutable=False)
+
+
+@cache
+def _platform() -> dict[str, Any]:
+    """What the functions run on; these objects of the CDK belong to no app."""
+    return {
+        "runtime": lambda_.Runtime.PYTHON_3_14,
+        "architecture": lambda_.Architecture.ARM_64,
+        # Three attempts of each call at their own time-outs.
+        "timeout": Duration.minutes(3),
+    }
 
 
 @cache

@@ -8,7 +8,6 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any, Final
 
 from aws_cdk import Fn, Reference, Stack, Token, Tokenization
@@ -18,7 +17,7 @@ from constructs import Construct
 
 from ..errors import SpecError
 from .acknowledgements import acknowledge_resources
-from .permissions import DOCUMENT_SIZE, INLINE_SIZE, MANAGED_POLICIES, MANAGED_SIZE
+from .permissions import DOCUMENT_SIZE, INLINE_SIZE, MANAGED_POLICIES, MANAGED_SIZE, policy_document, service
 from .place import Place, has_token
 from .request import definitions, member, members, text
 
@@ -40,7 +39,7 @@ def common_policy(scope: Construct, id: str, stack: Stack) -> iam.ManagedPolicy:
     """What all training roles of a stack may do: write training logs and metrics, and sign in to ECR."""
     allowed = list(_common(stack))
     policy = iam.ManagedPolicy(
-        scope, id, description="Logs, metrics and ECR sign-in of all training jobs", document=_document(allowed)
+        scope, id, description="Logs, metrics and ECR sign-in of all training jobs", document=_whole_document(allowed)
     )
     _acknowledge(policy, stack, allowed)
     return policy
@@ -84,7 +83,7 @@ def training_role(
     role = iam.Role(
         scope,
         id,
-        assumed_by=_sagemaker(),
+        assumed_by=service(SAGEMAKER),
         description=description,
         # A faulty declaration may give none.
         inline_policies={"Training": _whole_document(allowed)} if allowed and not beside else None,
@@ -128,11 +127,6 @@ class _Allowed:
         return {**statement, "Condition": dict(conditions)} if conditions else statement
 
 
-@cache
-def _sagemaker() -> iam.ServicePrincipal:
-    return iam.ServicePrincipal(SAGEMAKER)
-
-
 def _one_or_all(values: tuple[str, ...]) -> str | list[str]:
     return values[0] if len(values) == 1 else list(values)
 
@@ -146,27 +140,27 @@ def _document(allowed: Iterable[_Allowed]) -> iam.PolicyDocument:
 
 def _whole_document(allowed: Iterable[_Allowed]) -> iam.PolicyDocument:
     """The same in one call of the CDK, which may merge it further: nothing was cut."""
-    return iam.PolicyDocument.from_json({"Version": "2012-10-17", "Statement": [each.as_json() for each in allowed]})
+    return policy_document(each.as_json() for each in allowed)
 
 
 def _merged(allowed: Iterable[_Allowed]) -> Iterator[_Allowed]:
     """One statement for all resources of the same actions under the same conditions."""
-    together: dict[Any, _Allowed] = {}
+    together: dict[Any, list[_Allowed]] = {}
     for each in allowed:
         conditions = each.conditions and json.dumps(each.conditions)
         key = (each.actions, conditions, each.reason, each.resources if each.prefixes else ())
-        known = together.setdefault(key, each)
-        together[key] = replace(
-            known,
-            resources=_uncovered((*known.resources, *each.resources)),
-            prefixes=_uncovered((*known.prefixes, *each.prefixes)),
-        )
-    yield from together.values()
+        together.setdefault(key, []).append(each)
+    for alike in together.values():
+        resources = [value for each in alike for value in each.resources]
+        prefixes = [value for each in alike for value in each.prefixes]
+        yield replace(alike[0], resources=_uncovered(resources), prefixes=_uncovered(prefixes))
 
 
 def _uncovered(patterns: Iterable[str]) -> tuple[str, ...]:
     """The patterns without repeats and without those that another one, which ends in an asterisk, covers."""
     distinct = tuple(dict.fromkeys(patterns))
+    if len(distinct) < 2:
+        return distinct
     stems = [pattern[:-1] for pattern in distinct if pattern.endswith("*")]
     return tuple(
         pattern for pattern in distinct if not any(pattern.startswith(stem) and pattern != f"{stem}*" for stem in stems)

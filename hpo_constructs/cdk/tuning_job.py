@@ -65,20 +65,20 @@ class TuningJob(Declared, Construct):
         stack, place = declared.stack, Place.of(declared.stack)
         runtime = declared.runtime
         # Not of the CDK's states, as a fragment: they take most of a large stack's synthesis.
-        self._state_machine = runtime.definitions.made(
+        definition = runtime.definitions.text(
             declared.request,
-            lambda text: sfn.StateMachine(
-                self,
-                "StateMachine",
-                definition_body=sfn.DefinitionBody.from_string(text),
-                role=runtime.state_machine_role,
-                tracing_enabled=runtime.tracing or None,
-            ),
             output_prefix=declared.output_prefix,
             timeout_seconds=declared.timeout_seconds,
             policy=declared.settings.policy,
             overlap=declared.overlap,
             plain_tokens=filter(None, (declared.training_role_arn,)),
+        )
+        self._state_machine = sfn.StateMachine(
+            self,
+            "StateMachine",
+            definition_body=sfn.DefinitionBody.from_string(definition),
+            role=runtime.state_machine_role,
+            tracing_enabled=runtime.tracing or None,
         )
         acknowledge(self._state_machine, stack, UNLOGGED)
         arn = self._state_machine.state_machine_arn

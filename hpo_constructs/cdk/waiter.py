@@ -10,6 +10,7 @@ from ..workflow import DEPLOY, waiter_definition
 from .acknowledgements import acknowledge
 from .guard import UNLOGGED
 from .late import plain
+from .permissions import allowed_only, service
 from .place import Place
 from .tracing import allow_tracing
 
@@ -32,13 +33,12 @@ class RunWaiter(Construct):
         stack = Stack.of(self)
         self.function = function
         self.role = function_role
-        invoke = iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[function.function_arn])
         role = iam.Role(
             self,
             "StateMachineRole",
-            assumed_by=iam.ServicePrincipal("states.amazonaws.com"),
+            assumed_by=service("states.amazonaws.com"),
             description="Waits for tuning jobs at deployment",
-            inline_policies={"Function": iam.PolicyDocument(statements=[invoke])},
+            inline_policies={"Function": allowed_only(["lambda:InvokeFunction"], [function.function_arn])},
         )
         definition = waiter_definition(
             functions={DEPLOY.id: function.function_arn}, partition=Place.of(stack).partition

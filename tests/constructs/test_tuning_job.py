@@ -302,8 +302,9 @@ def test_more_than_the_functions_roles_can_hold_is_refused() -> None:
     from hpo_constructs.cdk.permissions import GrowingPermissions
     from hpo_constructs.errors import SpecError
 
-    role = iam.Role(Stack(App(), "ml"), "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
-    permissions = GrowingPermissions(role, "description")
+    stack = Stack(App(), "ml")
+    role = iam.Role(stack, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+    permissions = GrowingPermissions(role, stack, "description")
     with pytest.raises(SpecError, match=r"ml/Role must fit into 10 managed .*declare some of them in another stack"):
         permissions.allow(("ssm:PutParameter",), [f"arn:aws:ssm:::parameter/{number:080}" for number in range(700)])
 

@@ -162,7 +162,7 @@ def test_values_may_be_tokens_and_go_before_the_context_s(for_environments: Path
     bucket = s3.Bucket(Stack(app, "Base"), "Bucket")
     stack = TuningStack(app, "Team", templates=for_environments, values={"DataBucket": bucket.bucket_name})
     output = deployed(synthesized(stack))["TrainingJobDefinition"]["OutputDataConfig"]
-    assert "Fn::ImportValue" in output["S3OutputPath"]
+    assert "${import Base:" in output["S3OutputPath"]
     assert output["KmsKeyId"] == "alias/dev"
 
 

@@ -230,9 +230,9 @@ TEMPLATE: dict[str, Any] = {
             "Properties": {"Roles": [{"Ref": "SharedRole"}], "PolicyDocument": [{"Ref": "Job12StateMachine01234ABC"}]},
         },
         "Rule": {"Type": "AWS::Events::Rule", "Properties": {"Arns": [{"Ref": "Job3StateMachine01234ABC"}]}},
-        "HpoRuntimeGuardStateMachineA1": {
+        "Guard": {
             "Type": "AWS::StepFunctions::StateMachine",
-            "Properties": {"DefinitionString": {"Fn::Sub": "${HpoRuntimeStopB2.Arn} ${Job3StateMachine01234ABC}"}},
+            "Properties": {"DefinitionString": "${Job3StateMachine01234ABC}"},
         },
     },
 }
@@ -248,11 +248,15 @@ def test_the_resources_of_one_job_are_found_in_a_template() -> None:
 
 def test_what_grows_with_the_jobs_has_the_names_of_the_l1_program() -> None:
     policy = {"Roles": [{"Ref": "SharedRole"}], "PolicyDocument": [{"Ref": "Machine12"}]}
-    assert synthesis.growing_resources(TEMPLATE) == [
-        ("AWS::IAM::Policy", policy),
-        ("AWS::Events::Rule", {"Arns": [{"Ref": "Machine3"}]}),
-        ("AWS::StepFunctions::StateMachine", {"DefinitionString": {"Fn::Sub": "${Shared.Arn} ${Machine3}"}}),
-    ]
+    assert synthesis.growing_resources(TEMPLATE) == {
+        "SharedPolicy": {"Type": "AWS::IAM::Policy", "Properties": policy},
+        "Rule": {"Type": "AWS::Events::Rule", "Properties": {"Arns": [{"Ref": "Machine3"}]}},
+        "Guard": {"Type": "AWS::StepFunctions::StateMachine", "Properties": {"DefinitionString": "${Machine3}"}},
+    }
+
+
+def test_every_other_resource_is_shared() -> None:
+    assert synthesis.shared_resources(TEMPLATE).keys() == {"SharedRole"}
 
 
 # The command
