@@ -75,7 +75,8 @@ def check_jobs(jobs: list[Job], budget: Budget | None = None, *, scope: Scope = 
         job.app_budget = allowed
     findings: list[tuple[Job, Finding]] = []
     if scope is not Scope.ACCOUNT:
-        findings = [(job, finding) for job in jobs for finding in _check_job(job)]
+        problems = zip(jobs, _problems(jobs), strict=True)
+        findings = [(job, finding) for job, found in problems for finding in _findings(job, found)]
     left_out = {Scope.ALL: None, Scope.STACK: True, Scope.ACCOUNT: False}[scope]
     for rule in rules().values():
         if rule.check_all is not None and rule.account_wide is not left_out:
@@ -119,16 +120,30 @@ def _declarations(spec: Declared | Iterable[Declared]) -> list[Declaration]:
     raise HpoError(f"check takes a TuningJobSpec, a request or several of them, got {type(spec).__name__}")
 
 
-def _check_job(job: Job) -> Iterable[Finding]:
+def _problems(jobs: list[Job]) -> list[list[tuple[Rule, Problem]]]:
+    """The problems of each job by itself, in the order of the rules."""
+    found: list[list[tuple[Rule, Problem]]] = [[] for _ in jobs]
+    # Rule by rule: the other way round takes twice the time, because a processor keeps the code of one rule at hand.
+    for rule in rules().values():
+        if rule.check is not None:
+            for job, of_job in zip(jobs, found, strict=True):
+                try:
+                    of_job += [(rule, problem) for problem in rule.check(job)]
+                except Exception as error:  # a rule that crashes must not hide what the others find
+                    of_job.append((rule, _crash(rule, error)))
+    return found
+
+
+def _findings(job: Job, found: Iterable[tuple[Rule, Problem]]) -> Iterable[Finding]:
+    """What is told of the problems of a job, and of faults in its document."""
     broken: set[Any] = set()
-    for rule, found in _problems(job):
-        for problem in found:
-            # A value of the wrong shape has its finding; what other rules make of it would be a cascade.
-            if problem.path in broken and rule.id != "shape":
-                continue
-            if rule.id == "shape" and problem.severity is not Severity.UNKNOWN:
-                broken.add(problem.path)
-            yield _finding(rule, job, problem)
+    for rule, problem in found:
+        # A value of the wrong shape has its finding; what other rules make of it would be a cascade.
+        if problem.path in broken and rule.id != "shape":
+            continue
+        if rule.id == "shape" and problem.severity is not Severity.UNKNOWN:
+            broken.add(problem.path)
+        yield _finding(rule, job, problem)
     for fault in job.declaration.faults:
         yield Finding(
             rule="shape",
@@ -142,16 +157,6 @@ def _check_job(job: Job) -> Iterable[Finding]:
             line=fault.origin.line or None,
             column=fault.origin.column or None,
         )
-
-
-def _problems(job: Job) -> Iterable[tuple[Rule, list[Problem]]]:
-    for rule in rules().values():
-        if rule.check is not None:
-            try:
-                found = list(rule.check(job))
-            except Exception as error:  # a rule that crashes must not hide what the others find
-                found = [_crash(rule, error)]
-            yield rule, found
 
 
 def _guarded_all(rule: Rule, jobs: list[Job]) -> list[tuple[Job, Problem]]:
