@@ -14,17 +14,17 @@ from hashlib import sha256
 from itertools import groupby
 from typing import Any, Final
 
-from aws_cdk import CfnMapping, Fn, Stack, Token
+from aws_cdk import CfnMapping, Stack, Token
 from constructs import Construct
 
 from hpo_handlers.contract import Key
 
 from ..workflow import StateName, definition
-from .late import late
 from .place import PSEUDO_PARAMETERS, TOKEN, Place, has_token
+from .references import References
 
 # So many jobs of a stack have their definitions whole.
-WHOLE_DEFINITIONS: Final = 5
+WHOLE_DEFINITIONS: Final = 10
 _MAPPING: Final = "HpoStateMachines"
 _TEXTS: Final = "Texts"
 # A reference to the mapping takes about half of it.
@@ -44,20 +44,21 @@ _CUTS: Final = re.compile(rf'("\\u0000\w+"|{TOKEN.pattern})')
 class Definitions:
     """The definitions of a stack's tuning jobs."""
 
-    def __init__(self, scope: Construct, stack: Stack, functions: Mapping[str, str]) -> None:
+    def __init__(self, scope: Construct, stack: Stack, functions: Mapping[str, str], references: References) -> None:
         """Starts without any.
 
         Args:
             scope: The construct that holds the mapping.
             stack: Its stack.
             functions: ARN of each function by its id.
+            references: The stack's references, the functions' among them.
         """
         self._scope = scope
         self._stack = stack
         self._functions = functions
         self._frames: dict[str, _Frame] = {}
         self._mapping: CfnMapping | None = None
-        self._references: dict[str, str] = {}
+        self._references = references
         self._made = 0
 
     def text(
@@ -112,39 +113,50 @@ class Definitions:
 
     def _whole(self, frame: "_Frame") -> Sequence[str]:
         if frame.whole is None:
-            frame.whole = self._sections(frame.pieces)
+            frame.whole = self._sections(frame.pieces, {})
         return frame.whole
 
     def _shared(self, frame: "_Frame") -> Sequence[str]:
         if frame.shared is None:
-            frame.shared = self._sections(
-                piece if len(piece) < _SHORTEST_SHARED or _CUTS.fullmatch(piece) else self._reference(piece)
+            # Of their content, so that further jobs leave the template of the others alone.
+            keys = {
+                piece: sha256(piece.encode()).hexdigest()[:8]
                 for piece in frame.pieces
-            )
+                if len(piece) >= _SHORTEST_SHARED and not _CUTS.fullmatch(piece)
+            }
+            self._share({key: piece for piece, key in keys.items()})
+            frame.shared = self._sections(frame.pieces, keys)
         return frame.shared
 
-    def _sections(self, pieces: Iterable[str]) -> Sequence[str]:
+    def _share(self, texts: Mapping[str, str]) -> None:
+        if self._mapping is None:
+            self._mapping = CfnMapping(self._scope, "Definitions", mapping={_TEXTS: dict(texts)})
+            self._mapping.override_logical_id(_MAPPING)
+        else:
+            for key, text in texts.items():
+                self._mapping.set_value(_TEXTS, key, text)
+
+    def _sections(self, pieces: Iterable[str], keys: Mapping[str, str]) -> Sequence[str]:
         """The pieces with those that stand between what is a job's own put together."""
         sections: list[str] = []
         for own, group in groupby(pieces, _OWN.__contains__):
             together = list(group)
-            sections += together if own else [self._resolved_once("".join(together))]
+            sections += together if own else [self._joined(together, keys)]
         return sections
 
-    def _resolved_once(self, text: str) -> str:
-        """A token for a text with tokens: the CDK would resolve them for every state machine."""
-        return Token.as_string(late(lambda: self._stack.resolve(text))) if has_token(text) else text
+    def _joined(self, pieces: Sequence[str], keys: Mapping[str, str]) -> str:
+        """The text of pieces, or a token for it: the CDK would resolve theirs for every state machine."""
+        if not keys and not has_token(text := "".join(pieces)):
+            return text
 
-    def _reference(self, piece: str) -> str:
-        if self._mapping is None:
-            self._mapping = CfnMapping(self._scope, "Definitions")
-            self._mapping.override_logical_id(_MAPPING)
-        if piece not in self._references:
-            # Of its content, so that further jobs leave the template of the others alone.
-            key = sha256(piece.encode()).hexdigest()[:8]
-            self._mapping.set_value(_TEXTS, key, piece)
-            self._references[piece] = Fn.find_in_map(_MAPPING, _TEXTS, key)
-        return self._references[piece]
+        def parts(references: References) -> dict[str, Any]:
+            known = (
+                {"Fn::FindInMap": [_MAPPING, _TEXTS, keys[piece]]} if piece in keys else references.function(piece)
+                for piece in pieces
+            )
+            return {"Fn::Join": ["", list(known)]}
+
+        return Token.as_string(self._references.late(parts))
 
 
 class _Frame:

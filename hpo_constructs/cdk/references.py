@@ -13,10 +13,9 @@ from weakref import WeakKeyDictionary
 from aws_cdk import IResolvable, Stack
 
 from .late import late
-from .place import PSEUDO_PARAMETERS, TOKEN, Place, has_token
+from .place import TOKEN, Place, has_token
 
 _DOLLAR_BRACE: Final = re.compile(r"\$\{(?!Token\[)")
-_PSEUDO_PARAMETERS: Final = {name: f"${{{name}}}" for name in PSEUDO_PARAMETERS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +41,9 @@ class References:
         self._place = Place.of(stack)
         # None until synthesis, when logical ids are settled.
         self._functions: dict[str, Any] = {}
+        for token in (self._place.account, self._place.partition, self._place.region, self._place.url_suffix):
+            if has_token(token):
+                self.add(token)
 
     @staticmethod
     def of(stack: Stack) -> "References":
@@ -83,6 +85,11 @@ class References:
         if not has_token(text):
             return text
         others: dict[str, str] = {}
+        template = self._template(_DOLLAR_BRACE.sub("${!", text), others)
+        return {"Fn::Sub": [template, {name: token for token, name in others.items()}] if others else template}
+
+    def _template(self, text: str, others: dict[str, str]) -> str:
+        """The text with placeholders of `Fn::Sub` for its tokens; the others among them get names of their own."""
 
         def placeholder(found: re.Match[str]) -> str:
             match self.function(found[0]):
@@ -92,16 +99,14 @@ class References:
                     return f"${{{name}.{attribute}}}"
             return f"${{{others.setdefault(found[0], f'Value{len(others) + 1}')}}}"
 
-        template = self._place.replaced(_DOLLAR_BRACE.sub("${!", text), _PSEUDO_PARAMETERS)
-        template = TOKEN.sub(placeholder, template)
-        return {"Fn::Sub": [template, {name: token for token, name in others.items()}] if others else template}
+        return TOKEN.sub(placeholder, text)
 
     def _executions(self, state_machine_arn: str) -> dict[str, Any]:
         machine = self.function(state_machine_arn)
         if isinstance(machine, dict) and isinstance(name := machine.get("Ref"), str):
             place = self._place
-            prefix = f"arn:{place.partition}:states:{place.region}:{place.account}"
-            return {"Fn::Sub": self._place.replaced(f"{prefix}:execution:${{{name}.Name}}:*", _PSEUDO_PARAMETERS)}
+            prefix = self._template(f"arn:{place.partition}:states:{place.region}:{place.account}:execution", {})
+            return {"Fn::Sub": f"{prefix}:${{{name}.Name}}:*"}
         executions = {"Fn::Join": [":execution:", {"Fn::Split": [":stateMachine:", machine]}]}
         return {"Fn::Sub": ["${Executions}:*", {"Executions": executions}]}
 

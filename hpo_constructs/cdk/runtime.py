@@ -87,7 +87,7 @@ class TuningRuntime(Construct):
         for arn in self._arns.values():
             self.references.add(arn)
         self.state_machine_role = self._state_machine_role()
-        self.definitions = Definitions(self, stack, self._arns)
+        self.definitions = Definitions(self, stack, self._arns, self.references)
         self._guard: RunGuard | None = None
         self._waiter: RunWaiter | None = None
         self._training_policy: iam.ManagedPolicy | None = None
