@@ -102,7 +102,8 @@ def test_the_sagemaker_sdk_tunes_warm_starts_and_stops(endpoint: LocalEndpoint, 
         HyperParameterTuningJobName=report["tuning_job"]
     )
     best = described["BestTrainingJob"]
-    assert report["best"] == report["best_of_frame"] == best["TrainingJobName"]
+    assert report["best"] == best["TrainingJobName"]
+    assert best["TrainingJobName"] in report["best_of_frame"]
     assert report["best_model"] == f"s3://{bucket}/output/{best['TrainingJobName']}/output/model.tar.gz"
     assert len(report["values"]) == 3
     assert max(report["values"]) == pytest.approx(best["FinalHyperParameterTuningJobObjectiveMetric"]["Value"])

@@ -106,7 +106,8 @@ report = {
     "best_model": tuner.best_estimator().model_data,
     "columns": sorted(frame.columns),
     "values": list(frame["FinalObjectiveValue"]),
-    "best_of_frame": frame.sort_values("FinalObjectiveValue").iloc[-1]["TrainingJobName"],
+    # Two training jobs may end equal.
+    "best_of_frame": list(frame[frame["FinalObjectiveValue"] == frame["FinalObjectiveValue"].max()]["TrainingJobName"]),
     "ranges": tuner.analytics().tuning_ranges,
     "warm": warm.describe(),
     "transfer": transfer.describe(),
