@@ -23,7 +23,6 @@ from aws_cdk import (
 )
 from constructs import Construct, IConstruct
 
-from ..collecting import nothing_collected
 from ..rules import Finding, Job, Scope, Severity, check_jobs
 from .place import Place, Surroundings
 from .plan import TuningPlan
@@ -99,13 +98,7 @@ class _FindingsPlugin:
         self._of_deployment.append((path, finding))
 
     def validate(self, context: IPolicyValidationContext) -> PolicyValidationPluginReport:  # noqa: ARG002 - the CDK's
-        with nothing_collected():
-            violations = self._violations()
-        failed = any(violation.severity == _SEVERITIES[Severity.ERROR] for violation in violations)
-        return PolicyValidationPluginReport(success=not failed, violations=violations)
-
-    def _violations(self) -> list[PolicyViolation]:
-        violations: list[PolicyViolation] = []
+        failed, violations = False, []
         jobs = self._plan.read()
         # The jobs of one stack are checked together, too; what those of an account need is the plan's.
         in_stacks: dict[str, list[tuple[str, Job]]] = {}
@@ -119,14 +112,17 @@ class _FindingsPlugin:
                 if finding.severity is Severity.UNKNOWN:
                     unchecked.setdefault(path, []).append(finding)
                     continue
+                failed = failed or finding.severity.fails
                 violations.append(_violation(finding, path))
             violations += [_not_checked(findings, path) for path, findings in unchecked.items()]
         for path, finding in self._of_deployment:
+            failed = failed or finding.severity.fails
             violations.append(_violation(finding, path))
         for finding in self._plan.findings(jobs):
+            failed = failed or finding.severity.fails
             violations.append(_violation(finding, self._plan.node.root.node.path))
         self._plan.write(jobs)
-        return violations
+        return PolicyValidationPluginReport(success=not failed, violations=violations)
 
 
 class _Registrar(Construct):

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 import typer
 
-from ..collecting import nothing_collected
 from ..documents import NoDeclarationError, find_files, read
 from ..errors import DocumentError, QuotaError
 from ..quotas import Quotas, edition_names, state
@@ -61,9 +60,8 @@ def check_command(
     --strict: warnings, too); 2: a file that cannot be read, or wrong use.
     """
     allowed = stated_quotas(quotas)
-    with nothing_collected():
-        declarations, unreadable, skipped = read_all(paths)
-        findings = check(declarations, quotas=allowed, budget=context_budget())
+    declarations, unreadable, skipped = read_all(paths)
+    findings = check(declarations, quotas=allowed, budget=context_budget())
     match output:
         case Format.JSON:
             typer.echo(as_json(findings, unreadable, len(declarations)))

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..collecting import nothing_collected
 from ..errors import DocumentError
 from ..spec.declaration import Declaration
 from .nodes import MAX_BYTES, Node, parse
@@ -25,7 +26,8 @@ def read_text(text: str, file: str) -> list[Declaration]:
     Raises:
         DocumentError: The text is not YAML or JSON, or it declares no tuning job.
     """
-    declarations = [found for node in parse(text, file) for found in read_node(node, file)]
+    with nothing_collected():
+        declarations = [found for node in parse(text, file) for found in read_node(node, file)]
     if not declarations:
         raise NoDeclarationError("declares no tuning job: the file is empty", file=file)
     return declarations

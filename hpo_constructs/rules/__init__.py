@@ -6,6 +6,7 @@ from enum import StrEnum
 from importlib import import_module
 from typing import Any
 
+from ..collecting import nothing_collected
 from ..errors import HpoError
 from ..quotas import Quotas, state
 from ..quotas.costs import Budget, state_budget
@@ -18,6 +19,9 @@ __all__ = ["Finding", "Job", "Rule", "Scope", "Severity", "check", "check_jobs",
 
 # One module a section of the catalogue, in its order. The shapes come first: the others can rely on them.
 _MODULES = ("shape", "job_rules", "strategy", "hyperparameters", "algorithm", "data", "resources", "warm_start", "app")
+
+# Rule by rule for so many jobs: a processor's cache holds them and the code of a rule, not the code of all rules.
+_JOBS_AT_A_TIME = 32
 
 Declared = Any  # a TuningJobSpec, a Declaration or a request; typed so that a check loads no models
 
@@ -68,6 +72,7 @@ def check(
     return check_jobs(read_jobs(spec, quotas), allowed, scope=scope)
 
 
+@nothing_collected()
 def check_jobs(jobs: list[Job], budget: Budget | None = None, *, scope: Scope = Scope.ALL) -> list[Finding]:
     """Check jobs that `read_jobs` gave; the rest is as for `check`."""
     allowed = budget or Budget()
@@ -120,18 +125,26 @@ def _declarations(spec: Declared | Iterable[Declared]) -> list[Declaration]:
     raise HpoError(f"check takes a TuningJobSpec, a request or several of them, got {type(spec).__name__}")
 
 
-def _problems(jobs: list[Job]) -> list[list[tuple[Rule, Problem]]]:
+def _problems(jobs: list[Job]) -> Iterable[list[tuple[Rule, Problem]]]:
     """The problems of each job by itself, in the order of the rules."""
-    found: list[list[tuple[Rule, Problem]]] = [[] for _ in jobs]
-    # Rule by rule: the other way round takes twice the time, because a processor keeps the code of one rule at hand.
-    for rule in rules().values():
-        if rule.check is not None:
-            for job, of_job in zip(jobs, found, strict=True):
-                try:
-                    of_job += [(rule, problem) for problem in rule.check(job)]
-                except Exception as error:  # a rule that crashes must not hide what the others find
-                    of_job.append((rule, _crash(rule, error)))
-    return found
+    single = [rule for rule in rules().values() if rule.check is not None]
+    for first in range(0, len(jobs), _JOBS_AT_A_TIME):
+        block: list[tuple[Job, list[tuple[Rule, Problem]]]] = [
+            (job, []) for job in jobs[first : first + _JOBS_AT_A_TIME]
+        ]
+        for rule in single:
+            for job, found in block:
+                found += _guarded(rule, job)
+        yield from (found for _, found in block)
+
+
+def _guarded(rule: Rule, job: Job) -> list[tuple[Rule, Problem]]:
+    if rule.check is None:
+        return []
+    try:
+        return [(rule, problem) for problem in rule.check(job)]
+    except Exception as error:  # a rule that crashes must not hide what the others find
+        return [(rule, _crash(rule, error))]
 
 
 def _findings(job: Job, found: Iterable[tuple[Rule, Problem]]) -> Iterable[Finding]:
