@@ -75,7 +75,10 @@ class References:
         """What a permission is for, as it stands in a template. For late values."""
         if isinstance(resource, Executions):
             return self._executions(resource.state_machine_arn)
-        return self.function(resource) if TOKEN.fullmatch(resource) else self.substituted(resource)
+        if TOKEN.fullmatch(resource):
+            return self.function(resource)
+        # What has other tokens too is the CDK's to write: security checkers do not read variables of `Fn::Sub`.
+        return self.substituted(resource) if self._functions.keys() >= set(TOKEN.findall(resource)) else resource
 
     def substituted(self, text: str) -> Any:
         """A text with tokens as CloudFormation's `Fn::Sub`, any other one as it is. For late values.

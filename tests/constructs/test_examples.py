@@ -147,6 +147,27 @@ def test_every_finding_of_cdk_nag_is_acknowledged_with_its_reason(assemblies: di
     assert own == []
 
 
+def test_what_only_the_deployment_knows_is_acknowledged_as_well(tmp_path: Path, declare: Any) -> None:
+    """A prefix that a parameter gives, and a state machine of one's own."""
+    from aws_cdk import App, CfnParameter, Stack
+    from aws_cdk import aws_stepfunctions as sfn
+
+    from hpo_constructs.cdk import TuningFragment, TuningJob
+    from hpo_constructs.spec import TuningJobSpec
+    from hpo_constructs.spec.run import RunSettings
+
+    app = App(outdir=str(tmp_path))
+    stack = Stack(app, "S")
+    team = CfnParameter(stack, "Team").value_as_string
+    run = RunSettings(output_prefix=f"/{team}/churn")
+    TuningJob(stack, "Churn", spec=TuningJobSpec.from_request(declare.single("churn")), run=run)
+    fragment = TuningFragment(stack, "Own", spec=TuningJobSpec.from_request(declare.single("own")))
+    fragment.guard(sfn.StateMachine(stack, "Machine", definition_body=sfn.DefinitionBody.from_chainable(fragment)))
+    findings = [(rule, *paths) for plugin, rule, _, paths in assembled(app, tmp_path).findings if plugin != "hpo"]
+    # The state machine is not of this library.
+    assert [each for each in findings if "S/Machine" not in each[1]] == []
+
+
 def test_cdk_nag_does_look(tmp_path: Path) -> None:
     """Without an acknowledgement the same checks do find something."""
     from aws_cdk import App, Stack
