@@ -1,6 +1,6 @@
-"""Permissions of a role that grow with every tuning job of its stack.
+"""Policy documents, and the permissions of a role that grow with every tuning job of its stack.
 
-They are written as plain JSON: the CDK's own policy documents resolve every resource several times, which took a
+What grows is written as plain JSON: the CDK's own policy documents resolve every resource several times, which took a
 good part of a large stack's synthesis.
 """
 

@@ -127,12 +127,11 @@ def _declarations(spec: Declared | Iterable[Declared]) -> list[Declaration]:
 
 def _problems(jobs: list[Job]) -> Iterable[list[tuple[Rule, Problem]]]:
     """The problems of each job by itself, in the order of the rules."""
-    single = [rule for rule in rules().values() if rule.check is not None]
     for first in range(0, len(jobs), _JOBS_AT_A_TIME):
         block: list[tuple[Job, list[tuple[Rule, Problem]]]] = [
             (job, []) for job in jobs[first : first + _JOBS_AT_A_TIME]
         ]
-        for rule in single:
+        for rule in rules().values():
             for job, found in block:
                 found += _guarded(rule, job)
         yield from (found for _, found in block)
